@@ -1,0 +1,74 @@
+"""Which side answers? The table of routes, pure: no socket, clock, log, file, thread or await.
+
+`parse` turns the bytes of routes.yaml into a `Table`, or into `Faults` with the place of every one. A `Router` is a
+table compiled: it matches a request to a route and assigns its caller to a side. `target_for` and `edit_headers` say
+what that side is sent. `set_value` changes one value of the file and keeps every other byte.
+"""
+
+from strangler.routes.assign import Asked, Decision, Router, bucket, caller_hash, shadow_bucket, why
+from strangler.routes.edit import CannotEdit, set_value
+from strangler.routes.faults import Fault, Faults
+from strangler.routes.identity import MINTED_COOKIE
+from strangler.routes.match import Claim, Matcher, equal_claims
+from strangler.routes.model import (
+    SAFE_METHODS,
+    WHOLE,
+    Address,
+    CompareRules,
+    HeaderEdits,
+    IdentitySource,
+    Match,
+    PathPattern,
+    Percent,
+    Route,
+    Segment,
+    Side,
+    Stage,
+    Table,
+    Upstream,
+)
+from strangler.routes.nodes import MOST_BYTES
+from strangler.routes.outgoing import Headers, edit_headers, target_for
+from strangler.routes.parse import parse
+from strangler.routes.units import format_percent, parse_duration, parse_percent
+
+__all__ = [
+    "MINTED_COOKIE",
+    "MOST_BYTES",
+    "SAFE_METHODS",
+    "WHOLE",
+    "Address",
+    "Asked",
+    "CannotEdit",
+    "Claim",
+    "CompareRules",
+    "Decision",
+    "Fault",
+    "Faults",
+    "HeaderEdits",
+    "Headers",
+    "IdentitySource",
+    "Match",
+    "Matcher",
+    "PathPattern",
+    "Percent",
+    "Route",
+    "Router",
+    "Segment",
+    "Side",
+    "Stage",
+    "Table",
+    "Upstream",
+    "bucket",
+    "caller_hash",
+    "edit_headers",
+    "equal_claims",
+    "format_percent",
+    "parse",
+    "parse_duration",
+    "parse_percent",
+    "set_value",
+    "shadow_bucket",
+    "target_for",
+    "why",
+]

@@ -1,0 +1,145 @@
+"""The table of routes as frozen values: what routes.yaml says, once it has been understood.
+
+Nothing here reads, writes or waits. `parse` makes these values, `match` and `assign` ask them questions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from typing import Literal
+
+Side = Literal["legacy", "extracted"]
+Stage = Literal["legacy", "shadow", "cutover", "extracted"]
+
+#: A percentage in thousandths of a percent: 0 … 100_000. So `bucket < share` decides without a float.
+Percent = int
+WHOLE: Percent = 100_000
+
+#: RFC 9110 section 9.2.1.
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen. Port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A named service. `timeout` is in seconds; `health` is a path or None."""
+
+    name: str
+    host: str
+    port: int
+    timeout: float = 30.0
+    health: str | None = None
+
+    @property
+    def authority(self) -> str:
+        """The host and port as they stand in a URL (RFC 3986 section 3.2)."""
+        return str(Address(self.host, self.port))
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One segment of a path pattern: `literal`, or a parameter, with or without a regular expression."""
+
+    literal: str | None = None
+    parameter: str | None = None
+    regex: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PathPattern:
+    """A path pattern. `rest` is True when it ends in `/**`."""
+
+    text: str
+    segments: tuple[Segment, ...]
+    rest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a route claims. `methods` None is any method; `headers` names are lower case."""
+
+    path: PathPattern
+    methods: frozenset[str] | None = None
+    host: str | None = None  # exact, or `*.example.com`; lower case, without port
+    headers: tuple[tuple[str, str], ...] = ()
+    query: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderEdits:
+    """Headers set and removed on the way to the extracted side. Names keep the case they were written in."""
+
+    set: tuple[tuple[str, str], ...] = ()
+    remove: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CompareRules:
+    """The rules under `compare:`, as text. The comparing side compiles them."""
+
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method-and-path pattern, with the upstream that takes it over. `line` is where the file says so."""
+
+    name: str
+    match: Match
+    extracted: str
+    share: Percent = 0
+    shadow: Percent = 0
+    rewrite: str | None = None
+    headers: HeaderEdits = field(default_factory=HeaderEdits)
+    compare: CompareRules = field(default_factory=CompareRules)
+    line: int = 0
+
+    @property
+    def stage(self) -> Stage:
+        """Derived from the share and the shadow, never written."""
+        if self.share == WHOLE:
+            return "extracted"
+        if self.share > 0:
+            return "cutover"
+        return "shadow" if self.shadow > 0 else "legacy"
+
+
+@dataclass(frozen=True, slots=True)
+class IdentitySource:
+    """Where an identity is looked for: `header:NAME`, `cookie:NAME` or `client-address` (name is then "")."""
+
+    kind: Literal["header", "cookie", "client-address"]
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}" if self.name else self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """All of routes.yaml. `digest` is the SHA-256 of the file's bytes, in hex: the table's version."""
+
+    listen: Address
+    admin: Address
+    identity: tuple[IdentitySource, ...]
+    upstreams: dict[str, Upstream]
+    legacy: str
+    routes: tuple[Route, ...]
+    trust: tuple[IPv4Network | IPv6Network, ...] = ()
+    digest: str = ""
+
+    def route(self, name: str) -> Route | None:
+        """The route of that name, or None."""
+        return next((route for route in self.routes if route.name == name), None)
