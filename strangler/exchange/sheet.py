@@ -1,0 +1,137 @@
+"""A gateway's counters, kept where they survive it: one small file of shared memory per worker.
+
+The worker adds to integers in a memory map, which costs no system call. The observer reads the same file. When
+the worker is killed, the pages stay, so nothing that was counted is lost; the lock that died with it tells the
+observer that the numbers are final.
+
+Layout: a header (magic, number of columns), then rows of `NAME` bytes of route name followed by one unsigned
+64-bit count per column. A row is claimed by writing its name, and never moves or goes away.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+#: Reasons for which a gateway itself lets an eligible exchange go uncompared.
+GATEWAY_SKIPS: Final = (
+    "queue_full",  # the observer reads more slowly than exchanges arrive
+    "observer_down",  # there is no observer to hand it to
+    "body_too_large",  # a body beyond the limit on copies
+    "streaming",  # an answer without an end (server-sent events)
+    "caller_left",  # the caller hung up before the answer was complete
+    "no_answer",  # the proxy answered itself: the side gave no answer, or half of one
+)
+
+#: Answers per side by status class; `failed` is an answer the gateway had to give in a side's place.
+TRAFFIC: Final = tuple(
+    f"{side}_{what}"
+    for side in ("legacy", "extracted")
+    for what in ("1xx", "2xx", "3xx", "4xx", "5xx", "failed")
+)
+
+#: `eligible` counts when a request that is to be copied begins, `handed` or a skip when it has ended. So on a
+#: dead worker's sheet the difference is what it took with it.
+COLUMNS: Final = (*TRAFFIC, "retried", "eligible", "handed", *GATEWAY_SKIPS)
+INDEX: Final = {name: index for index, name in enumerate(COLUMNS)}
+
+NAME: Final = 512  # a route's name has 100 characters at most, 400 bytes in UTF-8
+CAPACITY: Final = 32_768  # rows; the file is sparse, so unused rows take no memory
+_MAGIC: Final = b"strangler.sheet/1"
+_HEADER: Final = 64
+_ROW: Final = NAME + 8 * len(COLUMNS)
+
+
+class SheetFull(RuntimeError):
+    """More routes than a sheet has rows."""
+
+
+class Sheet:
+    """A worker's own sheet: it alone writes. Use as a context manager; the file outlives it on purpose."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(path, "w+b")  # noqa: SIM115 - held for the worker's life, closed in close()
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        size = _HEADER + CAPACITY * _ROW
+        self._file.truncate(size)
+        self._map = mmap.mmap(self._file.fileno(), size)
+        self._map[_HEADER - 8 : _HEADER] = struct.pack("<Q", len(COLUMNS))
+        self._map[: len(_MAGIC)] = _MAGIC
+        #: All counts as one flat array; `base(route) + INDEX[column]` is a count's place in it.
+        self.counts = memoryview(self._map).cast("Q")
+        self._bases: dict[str, int] = {}
+
+    def base(self, route: str) -> int:
+        """Where the counts of `route` begin. The first call claims a row. Raises SheetFull."""
+        known = self._bases.get(route)
+        if known is not None:
+            return known
+        row = len(self._bases)
+        if row >= CAPACITY:
+            raise SheetFull(f"{self.path}: more than {CAPACITY} routes")
+        start = _HEADER + row * _ROW
+        name = route.encode()[: NAME - 2]
+        # The length comes last: a reader takes a row only once its name is whole.
+        self._map[start + 2 : start + 2 + len(name)] = name
+        self._map[start : start + 2] = struct.pack("<H", len(name) + 1)
+        base = self._bases[route] = (start + NAME) // 8
+        return base
+
+    def column(self, column: str) -> dict[str, int]:
+        """The counts of one column by route, without zeros."""
+        index = INDEX[column]
+        return {route: count for route, base in self._bases.items() if (count := self.counts[base + index])}
+
+    def close(self) -> None:
+        """Let go of the lock: the numbers are final now."""
+        self.counts.release()
+        self._map.close()
+        self._file.close()
+
+    def __enter__(self) -> Sheet:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+Counts = dict[str, dict[str, int]]
+
+
+def read(path: Path) -> Counts:
+    """The counts of a sheet as they stand: route -> column -> count, without zeros. Raises OSError, ValueError."""
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        columns = struct.unpack_from("<Q", data, _HEADER - 8)[0] if len(data) >= _HEADER else 0
+        if data[: len(_MAGIC)] != _MAGIC or columns != len(COLUMNS):
+            raise ValueError(f"{path}: not a sheet of this version")
+        return dict(_rows(data))
+
+
+def _rows(data: mmap.mmap) -> Iterator[tuple[str, dict[str, int]]]:
+    layout = struct.Struct(f"<{len(COLUMNS)}Q")
+    for start in range(_HEADER, len(data) - _ROW + 1, _ROW):
+        length = int.from_bytes(data[start : start + 2], "little")
+        if length == 0:
+            return
+        name = data[start + 2 : start + 1 + length].decode(errors="replace")
+        counts = layout.unpack_from(data, start + NAME)
+        yield name, {column: count for column, count in zip(COLUMNS, counts, strict=True) if count}
+
+
+def is_final(path: Path) -> bool:
+    """True when no worker holds the sheet any more. Raises OSError when the file is gone."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True

@@ -1,0 +1,130 @@
+"""Kept-alive connections to one upstream.
+
+The pool changes its state in one synchronous step; only connecting and waiting for a free place take time.
+The connection used last is used next, so that a quiet pool shrinks to what it needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from strangler.http.connection import Connection
+from strangler.http.errors import ConnectFailed, NoConnectionFree, TimedOut
+
+DEFAULT_LIMIT = 512
+
+
+class Pool:
+    """Connections to `host:port`. `timeout` bounds, in seconds, connecting and waiting for a free connection."""
+
+    def __init__(self, host: str, port: int, *, timeout: float, limit: int = DEFAULT_LIMIT) -> None:
+        self.host = host
+        self.port = port
+        self.timeout = timeout
+        self.limit = limit
+        self._idle: list[Connection] = []
+        self._open = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        waiting = len(self._waiting)
+        return f"<Pool {self.host}:{self.port} open={self._open} idle={len(self._idle)} waiting={waiting}>"
+
+    @property
+    def open(self) -> int:
+        """Connections that exist or are being made."""
+        return self._open
+
+    @property
+    def idle(self) -> int:
+        """Connections that carry nothing right now."""
+        return len(self._idle)
+
+    def take(self) -> Connection | None:
+        """An idle connection, or None when a new one has to be made."""
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            if not connection.closed:
+                return connection
+        return None
+
+    async def acquire(self, *, fresh: bool = False) -> Connection:
+        """A connection to use. `fresh` never gives one that was used before. Raises UpstreamError."""
+        while True:
+            if not fresh and (connection := self.take()) is not None:
+                return connection
+            if self._open < self.limit:
+                return await self._connect()
+            if fresh and self._idle:
+                self._idle.pop(0).abort()  # make room; its place is free once it is lost
+            await self._wait()
+
+    def release(self, connection: Connection) -> None:
+        """Give a connection back: it is kept when it may carry another exchange, closed otherwise."""
+        if connection.finish() and not self._closed:
+            self._idle.append(connection)
+            self._wake()
+        else:
+            connection.abort()
+
+    def close(self) -> None:
+        """Close what is idle, and everything else when it comes back."""
+        self._closed = True
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.abort()
+
+    async def _connect(self) -> Connection:
+        self._open += 1
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self.timeout):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(self.timeout), self.host, self.port
+                )
+        except TimeoutError as error:
+            self._gone()
+            raise TimedOut(f"no connection within {self.timeout:g} s") from error
+        except OSError as error:
+            self._gone()
+            raise ConnectFailed(str(error)) from error
+        except BaseException:
+            self._gone()
+            raise
+        connection.on_lost = self._lost
+        if connection.transport is None:  # lost between being made and being handed over
+            self._gone()
+            raise ConnectFailed("closed as soon as it was opened")
+        return connection
+
+    def _lost(self, connection: Connection) -> None:
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._gone()
+
+    def _gone(self) -> None:
+        self._open -= 1
+        self._wake()
+
+    def _wake(self) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    async def _wait(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            async with asyncio.timeout(self.timeout):
+                await waiter
+        except TimeoutError as error:
+            raise NoConnectionFree(f"all {self.limit} connections were in use") from error
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self._wake()  # the place it was woken for goes to the next in line
+            raise
