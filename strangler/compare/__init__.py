@@ -1,0 +1,40 @@
+"""Are two answers the same? Pure: no socket, clock, file or thread.
+
+`compare` takes two answers and the compiled rules of a route, and gives every kind of difference once, or
+raises `Incomparable` with the reason under which the exchange counts as skipped.
+"""
+
+from strangler.compare.answers import Answered, compare
+from strangler.compare.difference import (
+    SEVERITIES,
+    Difference,
+    Incomparable,
+    Kind,
+    Severity,
+    Where,
+    severity_of,
+)
+from strangler.compare.document import Document, decode, excerpt
+from strangler.compare.fingerprint import fingerprint
+from strangler.compare.rules import Rules, compile_rules, fault
+from strangler.compare.shown import printable
+
+__all__ = [
+    "SEVERITIES",
+    "Answered",
+    "Difference",
+    "Document",
+    "Incomparable",
+    "Kind",
+    "Rules",
+    "Severity",
+    "Where",
+    "compare",
+    "compile_rules",
+    "decode",
+    "excerpt",
+    "fault",
+    "fingerprint",
+    "printable",
+    "severity_of",
+]

@@ -1,0 +1,200 @@
+"""Which element of one array belongs to which element of the other.
+
+Equal elements belong together wherever they stand. Of the rest, objects are paired by a member that
+identifies them on both sides (an id, a sku: found, not configured), and what is left in the order it came.
+All of it is linear in the size of the arrays.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+from strangler.compare.rules import IGNORED, State
+
+Spend = Callable[[int], None]
+_Pairs = list[tuple[int, int]]
+
+#: How many members are tried as an identity.
+_CANDIDATES: Final = 32
+
+# Python takes True for 1 and False for 0; JSON does not.
+_TRUE: Final = object()
+_FALSE: Final = object()
+_OBJECT: Final = object()
+
+#: What is its own canonical form.
+_PLAIN: Final = frozenset({str, int, float, type(None)})
+
+
+class Alignment(NamedTuple):
+    """`pairs` belong together and differ inside; `moved`: what belongs together stands in another order."""
+
+    pairs: list[tuple[Any, Any]]
+    moved: bool
+
+
+def same(legacy: Any, extracted: Any, state: State, spend: Spend) -> bool:
+    """Whether two values are equal in all that is not ignored. 1 and 1.0 are; true and 1 are not.
+
+    `spend` is told of every visit, before it is made.
+    """
+    kind = type(legacy)
+    if kind is not type(extracted):
+        return {kind, type(extracted)} == {int, float} and bool(legacy == extracted)
+    if kind is dict:
+        return _same_objects(legacy, extracted, state, spend)
+    if kind is list:
+        below = state.index
+        if below is IGNORED:
+            return True
+        spend(len(legacy))
+        return len(legacy) == len(extracted) and all(
+            same(left, right, below, spend) for left, right in zip(legacy, extracted, strict=True)
+        )
+    return bool(legacy == extracted)
+
+
+def _same_objects(legacy: dict[str, Any], extracted: dict[str, Any], state: State, spend: Spend) -> bool:
+    spend(len(legacy))
+    named, other = state.named, state.other
+    common = 0
+    for name, left in legacy.items():
+        below = named.get(name, other)
+        if below is IGNORED:
+            continue
+        common += 1
+        right = extracted.get(name, _OBJECT)
+        if left is right or (type(left) is str and left == right):  # most leaves end here
+            continue
+        if right is _OBJECT or not same(left, right, below, spend):
+            return False
+    return common == len(extracted) or common == _visible(extracted, state)
+
+
+def _visible(members: dict[str, Any], state: State) -> int:
+    """How many members are not ignored."""
+    return sum(state.member(name) is not IGNORED for name in members)
+
+
+def canonical(value: Any, state: State, spend: Spend) -> Hashable:
+    """A hashable that two values share exactly when `same` holds. `spend` is told of every visit."""
+    kind = type(value)
+    if kind is dict:
+        spend(len(value))
+        named, other = state.named, state.other
+        members: list[tuple[str, Hashable]] = []
+        for name, child in value.items():
+            below = named.get(name, other)
+            if below is not IGNORED:
+                leaf = type(child) in _PLAIN
+                members.append((name, child if leaf else canonical(child, below, spend)))
+        return (_OBJECT, frozenset(members))
+    if kind is list:
+        below = state.index
+        spend(len(value))
+        return () if below is IGNORED else tuple([canonical(child, below, spend) for child in value])
+    if kind is bool:
+        return _TRUE if value else _FALSE
+    return value  # type: ignore[no-any-return]
+
+
+def align(legacy: list[Any], extracted: list[Any], state: State, spend: Spend) -> Alignment:
+    """Align two arrays. `state` is the one of their elements, and not IGNORED."""
+    legacy, extracted = _without_common_ends(legacy, extracted, state, spend)
+    if not legacy or not extracted:
+        return Alignment([], moved=False)
+    if len(legacy) == len(extracted) == 1:
+        return Alignment([(legacy[0], extracted[0])], moved=False)
+    ours = [canonical(value, state, spend) for value in legacy]
+    theirs = [canonical(value, state, spend) for value in extracted]
+    equal = _equal_pairs(ours, theirs)
+    left = _others(len(ours), (i for i, _ in equal))
+    right = _others(len(theirs), (j for _, j in equal))
+    if not left and not right:
+        return Alignment([], moved=True)
+    keyed = _keyed_pairs(legacy, extracted, left, right, state)
+    # Of equal twins nobody can say which one moved, so only elements that are one of a kind, and structured
+    # (the same number twice in two lists is often chance), show a change of order when other things differ.
+    telling = [(i, j) for i, j in equal if isinstance(legacy[i], dict | list)]
+    once = _without_twins(telling, ours, theirs) + keyed
+    moved = any(after[1] < before[1] for before, after in pairwise(sorted(once)))
+    paired_left, paired_right = {i for i, _ in keyed}, {j for _, j in keyed}
+    rest = zip(
+        (i for i in left if i not in paired_left), (j for j in right if j not in paired_right), strict=False
+    )
+    pairs = sorted([*keyed, *rest])
+    return Alignment([(legacy[i], extracted[j]) for i, j in pairs], moved)
+
+
+def _without_common_ends(
+    legacy: list[Any], extracted: list[Any], state: State, spend: Spend
+) -> tuple[list[Any], list[Any]]:
+    # Most arrays are equal or differ in one place, and this is the cheap way to see it.
+    shorter = min(len(legacy), len(extracted))
+    start = 0
+    while start < shorter and same(legacy[start], extracted[start], state, spend):
+        start += 1
+    end = 0
+    while end < shorter - start and same(legacy[-1 - end], extracted[-1 - end], state, spend):
+        end += 1
+    return legacy[start : len(legacy) - end], extracted[start : len(extracted) - end]
+
+
+def _equal_pairs(ours: Sequence[Hashable], theirs: Sequence[Hashable]) -> _Pairs:
+    places: defaultdict[Hashable, deque[int]] = defaultdict(deque)
+    for place, value in enumerate(theirs):
+        places[value].append(place)
+    return [(i, places[value].popleft()) for i, value in enumerate(ours) if places.get(value)]
+
+
+def _others(length: int, taken: Iterable[int]) -> list[int]:
+    gone = set(taken)
+    return [place for place in range(length) if place not in gone]
+
+
+def _without_twins(pairs: _Pairs, ours: Sequence[Hashable], theirs: Sequence[Hashable]) -> _Pairs:
+    if not pairs:
+        return []
+    mine, other = Counter(ours), Counter(theirs)
+    return [(i, j) for i, j in pairs if mine[ours[i]] == 1 and other[theirs[j]] == 1]
+
+
+def _keyed_pairs(
+    legacy: list[Any], extracted: list[Any], left: list[int], right: list[int], state: State
+) -> _Pairs:
+    """Pairs of objects that carry the same identity, under the member that identifies the most of them."""
+    mine = [(i, legacy[i]) for i in left]
+    other = [(j, extracted[j]) for j in right]
+    if not mine or not other or not all(isinstance(value, dict) for _, value in mine + other):
+        return []
+    best: _Pairs = []
+    names = (name for name in mine[0][1] if name in other[0][1] and state.member(name) is not IGNORED)
+    for name in sorted(names, key=_likeliest)[:_CANDIDATES]:
+        ours, theirs = _identities(mine, name), _identities(other, name)
+        common = [(place, theirs[key]) for key, place in ours.items() if key in theirs]
+        # Fewer than half may be a coincidence of values and not an identity.
+        if 2 * len(common) >= min(len(mine), len(other)) and len(common) > len(best):
+            best = common
+    return best
+
+
+def _likeliest(name: str) -> tuple[bool, str]:
+    # Decides between members that identify equally many; the same whichever side is called legacy.
+    return not name.lower().endswith("id"), name
+
+
+def _identities(elements: list[tuple[int, dict[str, Any]]], name: str) -> dict[str, int]:
+    """Identity -> place; empty when the member does not tell every element from every other.
+
+    Numbers and strings are one here: an id that turned from 7 into "7" still names the same thing.
+    """
+    places: dict[str, int] = {}
+    for place, value in elements:
+        identity = value.get(name)
+        if isinstance(identity, bool) or not isinstance(identity, str | int):
+            return {}
+        places[str(identity)] = place
+    return places if len(places) == len(elements) else {}

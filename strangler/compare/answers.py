@@ -1,0 +1,80 @@
+"""Two answers to one request: are they the same?"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from strangler.compare.body import json_differences
+from strangler.compare.difference import Difference, Incomparable, Kind
+from strangler.compare.document import Document, decode
+from strangler.compare.headers import header, header_differences
+from strangler.compare.rules import IGNORED, Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer as it came from a side: the headers decoded as latin-1, the body with its content coding."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+def compare(legacy: Answered, extracted: Answered, rules: Rules) -> tuple[Difference, ...]:
+    """Everything in which the extracted side's answer differs from the legacy side's, each kind once.
+
+    Raises Incomparable with a reason when the bodies cannot be compared and nothing else differs.
+    """
+    differences: list[Difference] = []
+    if legacy.status != extracted.status:
+        differences.append(_status(legacy.status, extracted.status))
+        if legacy.status // 100 != extracted.status // 100:
+            # A page of data and a page of error differ in everything. That is one difference, not fifty.
+            return tuple(differences)
+    differences += header_differences(legacy.headers, extracted.headers, rules.headers)
+    if rules.body is not IGNORED and not _same_bytes(legacy, extracted):
+        try:
+            ours, theirs = decode(legacy.headers, legacy.body), decode(extracted.headers, extracted.body)
+            differences += _bodies(ours, theirs, rules)
+        except Incomparable:
+            if not differences:  # a difference already known is never hidden behind a skip
+                raise
+    return tuple(differences)
+
+
+def _status(legacy: int, extracted: int) -> Difference:
+    return Difference("status", "", "status", str(legacy), str(extracted), str(legacy), str(extracted))
+
+
+def _same_bytes(legacy: Answered, extracted: Answered) -> bool:
+    return legacy.body == extracted.body and _coding(legacy) == _coding(extracted)
+
+
+def _coding(answered: Answered) -> str:
+    return header(answered.headers, "content-encoding").lower()
+
+
+def _bodies(legacy: Document, extracted: Document, rules: Rules) -> tuple[Difference, ...]:
+    if legacy.form == "json" and extracted.form == "json":
+        return json_differences(legacy.value, extracted.value, rules.body)
+    if legacy.content == extracted.content:
+        return ()
+    kind: Kind = "value" if legacy.form == extracted.form else "encoding"
+    return (
+        Difference(
+            where="body",
+            path="",
+            kind=kind,
+            legacy=legacy.form,
+            extracted=extracted.form,
+            legacy_value=_shown(legacy),
+            extracted_value=_shown(extracted),
+        ),
+    )
+
+
+def _shown(document: Document) -> str:
+    digest = hashlib.sha256(document.content).hexdigest()[:12]
+    size = len(document.content)
+    return f"{size} byte{'' if size == 1 else 's'}, {document.form}, sha256 {digest}"

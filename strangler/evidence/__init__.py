@@ -1,0 +1,51 @@
+"""What have we seen? Observations are counted into evidence, and evidence is read as a report.
+
+Pure: observation, tally, bounds, verdict, report, changes. Not pure: store and reading (SQLite), render.
+"""
+
+from strangler.evidence.changes import Change, Changes, ReportError, RouteChange, compare_reports, read_report
+from strangler.evidence.model import Evidence, Kept, PairEvidence, RouteEvidence, Sighting
+from strangler.evidence.observation import Example, Observation, Outcome, Releases, example
+from strangler.evidence.reading import read
+from strangler.evidence.render import render_changes, render_report
+from strangler.evidence.report import RouteFacts, build, fingerprint
+from strangler.evidence.schema import StoreError
+from strangler.evidence.shape import FingerprintDetail, Report, RouteReport
+from strangler.evidence.store import Store
+from strangler.evidence.tally import Histogram, Tally
+from strangler.evidence.verdict import Gate, Verdict, judge
+
+__all__ = [
+    "Change",
+    "Changes",
+    "Evidence",
+    "Example",
+    "FingerprintDetail",
+    "Gate",
+    "Histogram",
+    "Kept",
+    "Observation",
+    "Outcome",
+    "PairEvidence",
+    "Releases",
+    "Report",
+    "ReportError",
+    "RouteChange",
+    "RouteEvidence",
+    "RouteFacts",
+    "RouteReport",
+    "Sighting",
+    "Store",
+    "StoreError",
+    "Tally",
+    "Verdict",
+    "build",
+    "compare_reports",
+    "example",
+    "fingerprint",
+    "judge",
+    "read",
+    "read_report",
+    "render_changes",
+    "render_report",
+]

@@ -1,0 +1,354 @@
+"""The coverage ledger in SQL: one batch of work is one transaction.
+
+For every gateway worker and route there is an account: how many exchanges the worker handed over, how many of
+them were recorded as observations, how many were lost. What is handed over and neither recorded nor lost is
+pending. A crash between two batches therefore loses no exchange from the count: it stays pending until
+somebody says that it is lost.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final
+
+from strangler.compare import Difference, fingerprint
+from strangler.evidence.observation import UNKNOWN, Observation, Releases
+from strangler.evidence.tally import Tally
+
+#: Examples kept of each fingerprint: a random sample of all that were seen (Vitter 1985, algorithm R).
+EXAMPLES: Final = 5
+#: Fingerprints kept of each pair of releases. A body keyed by random ids would make one per exchange.
+FINGERPRINTS: Final = 500
+#: Retired workers remembered, so that something late from one of them is not counted twice.
+_RETIRED: Final = 1000
+
+
+@dataclass(slots=True)
+class Fold:
+    """A worker's cumulative counters, route -> name -> count. Newer ones replace older ones in place."""
+
+    worker: str
+    routes: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def update(self, counters: Mapping[str, Mapping[str, int]]) -> None:
+        """Take newer counters; what they do not name stays."""
+        for route, names in counters.items():
+            self.routes.setdefault(route, {}).update(names)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What `worker` had handed over on these routes and is not settled becomes skipped under `reason`."""
+
+    worker: str
+    handed: Mapping[str, int]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """The worker is gone and all its numbers are final."""
+
+    worker: str
+
+
+Entry = Observation | Fold | Lost | Retired
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is committed together. `refused`: per worker, route and reason, what had to be refused."""
+
+    entries: list[Entry] = field(default_factory=list)
+    refused: dict[tuple[str, str, str], int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Account:
+    handed: int = 0
+    recorded: int = 0
+    lost: int = 0
+
+
+class Books:
+    """Applies batches to the file, each whole or not at all. Used by one thread only."""
+
+    def __init__(self, connection: sqlite3.Connection, random: Random) -> None:
+        self._sql = connection
+        self._random = random
+        self._load()
+
+    def _load(self) -> None:
+        """Take everything from the file, at the start and after a batch that failed."""
+        sql = self._sql
+        self._stale = False
+        self._pairs: dict[tuple[str, Releases], int] = {}
+        self._current: dict[str, int] = {}
+        self._seen = 0
+        for pair, route, legacy, extracted, seen in sql.execute(
+            "SELECT id, route, legacy, extracted, seen FROM pair ORDER BY seen"
+        ):
+            self._pairs[route, Releases(legacy, extracted)] = pair
+            self._current[route] = pair
+            self._seen = seen
+        compared = {pair for (pair,) in sql.execute("SELECT DISTINCT pair FROM outcome")}
+        #: Pairs of unknown releases that hold nothing but skips: they become the route's first real pair.
+        self._bare = {p for (_, known), p in self._pairs.items() if known == UNKNOWN and p not in compared}
+        self._accounts = {
+            (worker, route): _Account(*counts)
+            for worker, route, *counts in sql.execute(
+                "SELECT worker, route, handed, recorded, lost FROM account"
+            )
+        }
+        self._counters = {
+            (worker, route, name): count
+            for worker, route, name, count in sql.execute("SELECT worker, route, name, count FROM counter")
+        }
+        self._retired = {worker for (worker,) in sql.execute("SELECT worker FROM retired")}
+        self._counts: dict[int, dict[str, int]] = {}
+        self._new_batch()
+
+    def _new_batch(self) -> None:
+        self._tallies: defaultdict[int, Tally] = defaultdict(Tally)
+        self._unlisted: defaultdict[int, int] = defaultdict(int)
+        self._touched: set[tuple[str, str]] = set()
+        self._counted: set[tuple[str, str, str]] = set()
+
+    @property
+    def workers(self) -> frozenset[str]:
+        """Every worker with an account that is not retired."""
+        return frozenset(worker for worker, _ in self._accounts) | frozenset(w for w, _, _ in self._counters)
+
+    def apply(self, batch: Batch) -> None:
+        """Commit a batch whole, or raise and leave the file as it was."""
+        if self._stale:
+            self._load()
+        self._sql.execute("BEGIN IMMEDIATE")
+        self._stale = True
+        try:
+            for entry in batch.entries:
+                self._enter(entry)
+            self._refused(batch.refused)
+            self._write()
+            self._sql.execute("COMMIT")
+        except BaseException:
+            if self._sql.in_transaction:
+                self._sql.execute("ROLLBACK")
+            raise
+        self._stale = False
+        self._new_batch()
+
+    def _enter(self, entry: Entry) -> None:
+        if entry.worker in self._retired:
+            return  # all its numbers are final; what it handed over was settled then
+        match entry:
+            case Observation():
+                self._record(entry)
+            case Fold():
+                for route, names in entry.routes.items():
+                    for name, count in names.items():
+                        self._count(entry.worker, route, name, count)
+            case Lost():
+                for route, handed in entry.handed.items():
+                    self._settle(entry.worker, route, handed, entry.reason)
+            case Retired():
+                self._retire(entry.worker)
+
+    # -- what a gateway worker says ------------------------------------------------------------------
+
+    def _count(self, worker: str, route: str, name: str, count: int) -> None:
+        if name == "handed":
+            account = self._account(worker, route)
+            account.handed = max(account.handed, count)
+            return
+        key = (worker, route, name)
+        added = count - self._counters.get(key, 0)
+        if added > 0:
+            self._counters[key] = count
+            self._counted.add(key)
+            self._skip(route, name, added)
+
+    def _settle(self, worker: str, route: str, handed: int, reason: str) -> None:
+        """Lose what is pending of the first `handed` exchanges; what was handed over later is not meant."""
+        account = self._account(worker, route)
+        account.handed = max(account.handed, handed)
+        gone = handed - account.recorded - account.lost
+        if gone > 0:
+            account.lost += gone
+            self._skip(route, reason, gone)
+
+    def _retire(self, worker: str) -> None:
+        for key in [key for key in self._accounts if key[0] == worker]:
+            self._settle(*key, self._accounts[key].handed, "worker_lost")
+        self._accounts = {key: kept for key, kept in self._accounts.items() if key[0] != worker}
+        self._counters = {key: kept for key, kept in self._counters.items() if key[0] != worker}
+        self._touched = {key for key in self._touched if key[0] != worker}
+        self._counted = {key for key in self._counted if key[0] != worker}
+        self._sql.execute("DELETE FROM account WHERE worker = ?", (worker,))
+        self._sql.execute("DELETE FROM counter WHERE worker = ?", (worker,))
+        self._sql.execute("INSERT INTO retired (worker) VALUES (?)", (worker,))
+        self._sql.execute("DELETE FROM retired WHERE id <= (SELECT max(id) FROM retired) - ?", (_RETIRED,))
+        self._retired.add(worker)
+
+    def _refused(self, refused: Mapping[tuple[str, str, str], int]) -> None:
+        for (worker, route, reason), count in refused.items():
+            if worker not in self._retired:
+                self._account(worker, route).recorded += count
+                self._skip(route, reason, count)
+
+    # -- what the observer saw -----------------------------------------------------------------------
+
+    def _record(self, seen: Observation) -> None:
+        self._account(seen.worker, seen.route).recorded += 1
+        skipped = seen.outcome == "skipped"
+        nameless = skipped and "" in seen.releases  # no answer said which releases these are
+        pair = self._place(seen.route) if nameless else self._pair(seen.route, seen.releases)
+        self._tallies[pair].add(seen)
+        if not skipped:
+            self._bare.discard(pair)
+        if seen.outcome == "mismatch":
+            self._differences(pair, seen)
+
+    def _differences(self, pair: int, seen: Observation) -> None:
+        counts = self._counts.get(pair)
+        if counts is None:
+            known = self._sql.execute("SELECT id, count FROM fingerprint WHERE pair = ?", (pair,))
+            counts = self._counts[pair] = dict(known.fetchall())
+        for identity, difference in _identified(seen).items():
+            if identity not in counts and len(counts) >= FINGERPRINTS:
+                self._unlisted[pair] += 1
+                continue
+            counts[identity] = counts.get(identity, 0) + 1
+            self._sight(pair, identity, seen, difference)
+            self._sample(pair, identity, counts[identity], seen, difference)
+
+    def _sight(self, pair: int, identity: str, seen: Observation, difference: Difference) -> None:
+        self._sql.execute(
+            "INSERT INTO fingerprint VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?) ON CONFLICT DO UPDATE SET"
+            " count = count + 1, first_seen = min(first_seen, excluded.first_seen),"
+            " last_seen = max(last_seen, excluded.last_seen)",
+            (
+                pair, identity, seen.method, difference.where, difference.path, difference.kind,
+                difference.legacy, difference.extracted, seen.at, seen.at,
+            ),
+        )  # fmt: skip
+
+    def _sample(
+        self, pair: int, identity: str, count: int, seen: Observation, difference: Difference
+    ) -> None:
+        slot = count - 1 if count <= EXAMPLES else self._random.randrange(count)
+        if slot >= EXAMPLES:
+            return
+        shown = seen.example
+        self._sql.execute(
+            "INSERT OR REPLACE INTO example VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                pair, identity, slot, seen.at,
+                shown.method if shown else seen.method,
+                shown.target if shown else seen.target,
+                difference.legacy_value, difference.extracted_value,
+                shown.legacy_body if shown else "",
+                shown.extracted_body if shown else "",
+            ),
+        )  # fmt: skip
+
+    # -- where it is written -------------------------------------------------------------------------
+
+    def _account(self, worker: str, route: str) -> _Account:
+        self._touched.add((worker, route))
+        return self._accounts.setdefault((worker, route), _Account())
+
+    def _skip(self, route: str, reason: str, count: int) -> None:
+        self._tallies[self._place(route)].skipped[reason] += count
+
+    def _place(self, route: str) -> int:
+        """The current pair of a route, or the one of unknown releases until there is one."""
+        current = self._current.get(route)
+        return self._pair(route, UNKNOWN) if current is None else current
+
+    def _pair(self, route: str, releases: Releases) -> int:
+        """The pair of these releases, made current."""
+        current = self._current.get(route)
+        pair = self._pairs.get((route, releases))
+        if pair is not None and pair == current:
+            return pair
+        self._seen += 1
+        if pair is not None:
+            self._sql.execute("UPDATE pair SET seen = ? WHERE id = ?", (self._seen, pair))
+        elif current is not None and current in self._bare:
+            pair = self._rename(route, current, releases)
+        else:
+            pair = self._insert(route, releases)
+        self._current[route] = pair
+        return pair
+
+    def _rename(self, route: str, pair: int, releases: Releases) -> int:
+        self._sql.execute(
+            "UPDATE pair SET legacy = ?, extracted = ?, seen = ? WHERE id = ?", (*releases, self._seen, pair)
+        )
+        del self._pairs[route, UNKNOWN]
+        self._bare.discard(pair)
+        self._pairs[route, releases] = pair
+        return pair
+
+    def _insert(self, route: str, releases: Releases) -> int:
+        row = self._sql.execute(
+            "INSERT INTO pair (route, legacy, extracted, seen) VALUES (?, ?, ?, ?) RETURNING id",
+            (route, *releases, self._seen),
+        ).fetchone()
+        pair = self._pairs[route, releases] = int(row[0])
+        if releases == UNKNOWN:
+            self._bare.add(pair)
+        return pair
+
+    def _write(self) -> None:
+        for pair, tally in self._tallies.items():
+            _write_tally(self._sql, pair, tally)
+        self._sql.executemany(
+            "UPDATE pair SET unlisted = unlisted + ? WHERE id = ?",
+            [(count, pair) for pair, count in self._unlisted.items()],
+        )
+        self._sql.executemany(
+            "INSERT OR REPLACE INTO account VALUES (?, ?, ?, ?, ?)",
+            [(*key, a.handed, a.recorded, a.lost) for key in self._touched for a in [self._accounts[key]]],
+        )
+        self._sql.executemany(
+            "INSERT OR REPLACE INTO counter VALUES (?, ?, ?, ?)",
+            [(*key, self._counters[key]) for key in self._counted],
+        )
+
+
+def _identified(seen: Observation) -> dict[str, Difference]:
+    identified: dict[str, Difference] = {}
+    for difference in seen.differences:
+        identified.setdefault(fingerprint(seen.route, seen.method, difference), difference)
+    return identified
+
+
+def _write_tally(sql: sqlite3.Connection, pair: int, tally: Tally) -> None:
+    if tally.since is not None:
+        sql.execute(
+            "UPDATE pair SET since = min(coalesce(since, ?1), ?1), until = max(coalesce(until, ?2), ?2)"
+            " WHERE id = ?3",
+            (tally.since, tally.until, pair),
+        )
+    _add(sql, "outcome", ((pair, outcome, n) for outcome, n in tally.outcomes.items()))
+    _add(sql, "skip", ((pair, reason, n) for reason, n in tally.skipped.items()))
+    _add(sql, "status", ((pair, legacy, extracted, n) for (legacy, extracted), n in tally.statuses.items()))
+    for side, histogram in (("legacy", tally.legacy_ms), ("extracted", tally.extracted_ms)):
+        _add(sql, "latency", ((pair, side, bucket, n) for bucket, n in histogram.buckets.items()))
+
+
+def _add(sql: sqlite3.Connection, table: str, rows: Iterable[tuple[object, ...]]) -> None:
+    """Add counts to a table whose last column is `count`."""
+    listed = list(rows)
+    if listed:
+        places = ", ".join("?" * len(listed[0]))
+        sql.executemany(
+            f"INSERT INTO {table} VALUES ({places}) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+            listed,
+        )

@@ -1,0 +1,72 @@
+"""An observation: what one exchange and its shadow showed, as a frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+
+from strangler.compare import Answered, Difference, excerpt
+
+Outcome = Literal["match", "noise", "accepted", "transient", "mismatch", "skipped"]
+
+#: The outcomes of an exchange that was compared, in the order of a report.
+COMPARED: Final[tuple[Outcome, ...]] = ("match", "noise", "accepted", "transient", "mismatch")
+
+#: How much of each body an example keeps, in bytes, and of the target, in characters.
+BODY_LIMIT: Final = 4096
+TARGET_LIMIT: Final = 2048
+
+
+class Releases(NamedTuple):
+    """The versions of the two sides that gave the answers; "" where a side did not say."""
+
+    legacy: str
+    extracted: str
+
+
+#: What a route has before any pair of releases is known.
+UNKNOWN: Final = Releases("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What a person needs to see a mismatch: never request headers, and of the bodies only the beginning."""
+
+    method: str
+    target: str
+    legacy_body: str
+    extracted_body: str
+
+
+def example(method: str, target: str, legacy: Answered, extracted: Answered) -> Example:
+    """The example of a pair of answers, its bodies decoded where possible and cut to 4 KiB."""
+    return Example(
+        method=method,
+        target=target[:TARGET_LIMIT],
+        legacy_body=excerpt(legacy.headers, legacy.body, BODY_LIMIT),
+        extracted_body=excerpt(extracted.headers, extracted.body, BODY_LIMIT),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One exchange, once its outcome is known.
+
+    `at` is Unix time in seconds; `reason` is "" unless the outcome is `skipped`; `statuses` and `latency_ms`
+    are (legacy, extracted), None when a side gave no answer; `worker` is the gateway incarnation that handed
+    the exchange over; `example` comes with a mismatch only.
+    """
+
+    route: str
+    method: str
+    target: str
+    at: float
+    releases: Releases
+    outcome: Outcome
+    worker: str
+    reason: str = ""
+    differences: tuple[Difference, ...] = ()
+    statuses: tuple[int, int] | None = None
+    latency_ms: tuple[float, float] | None = None
+    caller: int = 0
+    example: Example | None = None

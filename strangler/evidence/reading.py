@@ -1,0 +1,99 @@
+"""Evidence read back: a consistent picture, while the writer runs and when nobody does."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, cast
+
+from strangler.compare import Difference, Kind, Where
+from strangler.evidence.model import Evidence, Kept, PairEvidence, RouteEvidence, Sighting
+from strangler.evidence.observation import UNKNOWN, Releases
+from strangler.evidence.schema import open_for_reading, store_error
+from strangler.evidence.tally import Tally
+
+_Rows = defaultdict[int, list[Any]]
+
+#: The reason under which a report counts what is handed over, and neither recorded nor lost, right now.
+PENDING: Final = "pending"
+
+
+def read(path: Path, *, bodies: bool = True) -> Evidence:
+    """All evidence in the file, route by route; empty when there is no file yet. Raises StoreError.
+
+    Examples without `bodies` are much smaller, and enough for a report.
+    """
+    if not path.exists():
+        return {}
+    connection = open_for_reading(path)
+    try:
+        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            return {}
+        return _evidence(connection, bodies)
+    except sqlite3.Error as problem:
+        raise store_error(path, problem) from problem
+    finally:
+        connection.close()
+
+
+def _evidence(sql: sqlite3.Connection, bodies: bool) -> Evidence:
+    tallies = _tallies(sql)
+    sightings = _sightings(sql, bodies)
+    pairs: defaultdict[str, list[PairEvidence]] = defaultdict(list)
+    for pair, route, legacy, extracted, since, until, unlisted in sql.execute(
+        "SELECT id, route, legacy, extracted, since, until, unlisted FROM pair ORDER BY seen"
+    ):
+        tally = tallies[pair]
+        tally.since, tally.until = since, until
+        seen = tuple(sightings[pair])
+        pairs[route].append(PairEvidence(Releases(legacy, extracted), tally, seen, unlisted))
+    for route, pending in _pending(sql).items():
+        if not pairs[route]:
+            pairs[route].append(PairEvidence(UNKNOWN, Tally()))
+        pairs[route][-1].tally.skipped[PENDING] += pending
+    return {route: RouteEvidence(route, tuple(found)) for route, found in pairs.items()}
+
+
+def _tallies(sql: sqlite3.Connection) -> defaultdict[int, Tally]:
+    tallies: defaultdict[int, Tally] = defaultdict(Tally)
+    for pair, outcome, count in sql.execute("SELECT pair, outcome, count FROM outcome"):
+        tallies[pair].outcomes[outcome] = count
+    for pair, reason, count in sql.execute("SELECT pair, reason, count FROM skip"):
+        tallies[pair].skipped[reason] = count
+    for pair, legacy, extracted, count in sql.execute("SELECT pair, legacy, extracted, count FROM status"):
+        tallies[pair].statuses[legacy, extracted] = count
+    for pair, side, bucket, count in sql.execute("SELECT pair, side, bucket, count FROM latency"):
+        histogram = tallies[pair].legacy_ms if side == "legacy" else tallies[pair].extracted_ms
+        histogram.buckets[bucket] = count
+    return tallies
+
+
+def _pending(sql: sqlite3.Connection) -> Mapping[str, int]:
+    # Per worker: one whose fold comes late must not hide what another has in flight.
+    return dict(
+        sql.execute(
+            "SELECT route, sum(handed - recorded - lost) FROM account"
+            " WHERE handed > recorded + lost GROUP BY route"
+        ).fetchall()
+    )
+
+
+def _sightings(sql: sqlite3.Connection, bodies: bool) -> _Rows:
+    examples: defaultdict[tuple[int, str], list[Kept]] = defaultdict(list)
+    columns = "legacy_body, extracted_body" if bodies else "'', ''"
+    for pair, identity, *shown in sql.execute(
+        "SELECT pair, fingerprint, at, method, target, legacy_value, extracted_value,"
+        f" {columns} FROM example ORDER BY pair, fingerprint, at, slot"
+    ):
+        examples[pair, identity].append(Kept(*shown))
+    sightings: _Rows = defaultdict(list)
+    for pair, identity, method, place, path, kind, legacy, extracted, count, first, last in sql.execute(
+        "SELECT pair, id, method, place, path, kind, legacy, extracted, count, first_seen, last_seen"
+        " FROM fingerprint ORDER BY pair, id"
+    ):
+        difference = Difference(cast(Where, place), path, cast(Kind, kind), legacy, extracted)
+        kept = tuple(examples[pair, identity])
+        sightings[pair].append(Sighting(identity, method, difference, count, first, last, kept))
+    return sightings

@@ -1,0 +1,120 @@
+"""Counts that add up: over batches, files and machines. Nothing here stores an average."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from strangler.evidence.observation import COMPARED, Observation
+
+#: The relative error of a quantile is at most this (Masson, Rim, Lee: DDSketch, 2019, section 2).
+RELATIVE_ERROR: Final = 0.02
+_GROWTH: Final = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
+_LOG_GROWTH: Final = math.log(_GROWTH)
+#: Milliseconds. Anything shorter counts as this, anything longer as a day.
+_SHORTEST: Final = 0.001
+_LONGEST: Final = 86_400_000.0
+
+
+@dataclass(slots=True)
+class Histogram:
+    """Milliseconds in buckets that grow by 4 %: counts per bucket index, sparse."""
+
+    buckets: Counter[int] = field(default_factory=Counter)
+
+    def add(self, milliseconds: float) -> None:
+        """Count one value. NaN counts as the longest."""
+        bounded = min(max(milliseconds, _SHORTEST), _LONGEST) if not math.isnan(milliseconds) else _LONGEST
+        self.buckets[math.ceil(math.log(bounded) / _LOG_GROWTH)] += 1
+
+    def merge(self, other: Histogram) -> None:
+        """Add another histogram's counts."""
+        self.buckets.update(other.buckets)
+
+    def quantile(self, share: float) -> float | None:
+        """The value below which `share` (0 … 1) of the values lie, within 2 %; None when there are none."""
+        total = self.buckets.total()
+        if not total:
+            return None
+        rank = max(1, math.ceil(share * total))
+        for index in sorted(self.buckets):
+            rank -= self.buckets[index]
+            if rank <= 0:
+                break
+        return float(2 * _GROWTH**index / (_GROWTH + 1))
+
+
+@dataclass(slots=True)
+class Tally:
+    """Everything counted about one route at one pair of releases."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[tuple[int, int]] = field(default_factory=Counter)
+    legacy_ms: Histogram = field(default_factory=Histogram)
+    extracted_ms: Histogram = field(default_factory=Histogram)
+    since: float | None = None
+    until: float | None = None
+
+    def add(self, observation: Observation) -> None:
+        """Count one observation."""
+        self._see(observation.at, observation.at)
+        if observation.outcome == "skipped":
+            self.skipped[observation.reason or "unknown"] += 1
+            return
+        self.outcomes[observation.outcome] += 1
+        if observation.statuses is not None:
+            self.statuses[observation.statuses] += 1
+        if observation.latency_ms is not None:
+            self.legacy_ms.add(observation.latency_ms[0])
+            self.extracted_ms.add(observation.latency_ms[1])
+
+    def merge(self, other: Tally) -> None:
+        """Add another tally: associative and commutative."""
+        self.outcomes.update(other.outcomes)
+        self.skipped.update(other.skipped)
+        self.statuses.update(other.statuses)
+        self.legacy_ms.merge(other.legacy_ms)
+        self.extracted_ms.merge(other.extracted_ms)
+        if other.since is not None and other.until is not None:
+            self._see(other.since, other.until)
+
+    def _see(self, since: float, until: float) -> None:
+        self.since = since if self.since is None else min(self.since, since)
+        self.until = until if self.until is None else max(self.until, until)
+
+    @property
+    def compared(self) -> int:
+        """Exchanges that were compared, whatever came out."""
+        return sum(self.outcomes[outcome] for outcome in COMPARED)
+
+    @property
+    def eligible(self) -> int:
+        """Exchanges that should have been compared: those that were, and those skipped under a reason."""
+        return self.compared + self.skipped.total()
+
+    @property
+    def pairs(self) -> int:
+        """What the match rate is counted over. A transient is evidence neither for nor against."""
+        return self.compared - self.outcomes["transient"]
+
+    @property
+    def matches(self) -> int:
+        """Pairs that count as agreeing: match, noise and accepted."""
+        return self.pairs - self.outcomes["mismatch"]
+
+
+def total(tallies: Iterable[Tally]) -> Tally:
+    """One tally that holds all of them."""
+    everything = Tally()
+    for tally in tallies:
+        everything.merge(tally)
+    return everything
+
+
+def plain(counter: Mapping[str, int]) -> dict[str, int]:
+    """The counts above zero, by name."""
+    return {name: counter[name] for name in sorted(counter) if counter[name] > 0}

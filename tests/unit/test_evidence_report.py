@@ -1,0 +1,215 @@
+"""The report's shape, its text and the changes between two, against golden files in tests/cases/report/.
+
+After a change that is meant, write them anew: `python -m tests.unit.test_evidence_report`.
+"""
+
+import io
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from strangler.compare import Difference, fingerprint
+from strangler.evidence import (
+    Evidence,
+    Kept,
+    PairEvidence,
+    Releases,
+    Report,
+    RouteEvidence,
+    RouteFacts,
+    Sighting,
+    Tally,
+    build,
+    compare_reports,
+    render_changes,
+    render_report,
+)
+from strangler.evidence.report import fingerprint as find_fingerprint
+from strangler.evidence.report import timestamp
+
+CASES = Path(__file__).parent.parent / "cases/report"
+NOW = 1_700_000_100.0
+FACTS = [
+    RouteFacts("payment-read", "shadow", 0.0, 100.0, "payments"),
+    RouteFacts("stock-read", "cutover", 12.5, 5.0, "inventory"),
+    RouteFacts("order-place", "legacy", 0.0, 0.0, "payments"),
+]
+
+
+def sighting(difference: Difference, count: int, target: str = "/payments/7") -> Sighting:
+    kept = Kept(
+        NOW - 60, "GET", target, difference.legacy_value, difference.extracted_value, '{"a": 1}', "{}"
+    )
+    identity = fingerprint("payment-read", "GET", difference)
+    bare = Difference(
+        difference.where, difference.path, difference.kind, difference.legacy, difference.extracted
+    )
+    return Sighting(identity, "GET", bare, count, NOW - 60, NOW - 1, (kept,))
+
+
+TYPE = Difference("body", "$.items[*].price", "type", "number", "string", "1250", '"1250"')
+ORDER = Difference("body", "$.items", "order", "array", "array", "[" + '"long", ' * 24 + "…", '["other"]')
+VALUE = Difference("body", "$['unit price']", "value", "number", "number", "10.01", "10.00")
+STATUS = Difference("status", "", "status", "200", "500", "200", "500")
+EXTRA = Difference("header", "x-total", "header", "absent", "present", "", "14")
+
+
+def tally(match: int, mismatch: int, statuses: dict[tuple[int, int], int], **skipped: int) -> Tally:
+    found = Tally(Counter(match=match, mismatch=mismatch), Counter(skipped), Counter(statuses))
+    for step in range(match + mismatch):
+        found.legacy_ms.add(1 + step % 10 / 10)
+        found.extracted_ms.add(2 + step % 20 / 10)
+    found.since, found.until = NOW - 90, NOW - 1
+    return found
+
+
+def evidence(release: str) -> Evidence:
+    old = PairEvidence(Releases("shop-1", "v0"), tally(5, 0, {(200, 200): 5}))
+    if release == "v1":
+        seen = [
+            sighting(EXTRA, 30),
+            sighting(VALUE, 4),
+            sighting(ORDER, 20),
+            sighting(TYPE, 30),
+            sighting(STATUS, 3),
+        ]
+        counted = tally(1140, 30, {(200, 200): 1167, (200, 500): 3}, queue_full=12, body_too_large=8)
+    else:
+        seen = [
+            sighting(VALUE, 5),
+            sighting(Difference("body", "$.tax", "added", "absent", "number", "", "3"), 2),
+        ]
+        counted = tally(2995, 5, {(200, 200): 3000}, pending=3)
+    now = PairEvidence(Releases("shop-1", release), counted, tuple(seen))
+    stock = PairEvidence(Releases("shop-1", ""), tally(5000, 0, {(200, 200): 5000}))
+    return {
+        "payment-read": RouteEvidence("payment-read", (old, now)),
+        "stock-read": RouteEvidence("stock-read", (stock,)),
+        "left out": RouteEvidence("left out", (old,)),
+    }
+
+
+def report(release: str = "v1") -> Any:
+    return json.loads(json.dumps(build(FACTS, evidence(release), NOW)))
+
+
+def text_of_report(width: int) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    render_report(report(), console)
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+def text_of_changes(width: int) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    render_changes(compare_reports(report("v1"), report("v2")), console)
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+def golden() -> dict[str, str]:
+    return {
+        "report.json": json.dumps(report(), indent=2, ensure_ascii=False) + "\n",
+        "report-100.txt": text_of_report(100),
+        "report-80.txt": text_of_report(80),
+        "changes-100.txt": text_of_changes(100),
+        "fingerprint.json": json.dumps(
+            find_fingerprint(evidence("v1"), report()["routes"][0]["fingerprints"][0]["id"]), indent=2
+        )
+        + "\n",
+    }
+
+
+@pytest.mark.parametrize("name", golden())
+def test_golden(name: str) -> None:
+    assert golden()[name] == (CASES / name).read_text("utf-8")
+
+
+def test_the_report_has_the_fixed_shape() -> None:
+    msgspec.convert(report(), Report, strict=True)
+    assert list(report()) == ["schema", "generated_at", "window", "routes"]
+    assert list(report()["routes"][0]) == [
+        "route", "stage", "share", "shadow", "extracted", "releases", "verdict", "reasons", "coverage", "outcomes",
+        "match_rate", "status", "latency_ms", "fingerprints",
+    ]  # fmt: skip
+    assert list(report()["routes"][0]["fingerprints"][0]) == [
+        "id", "where", "path", "kind", "legacy", "extracted", "severity", "count", "first_seen", "last_seen",
+        "examples",
+    ]  # fmt: skip
+
+
+def test_routes_stand_in_the_order_of_the_table_and_none_is_missing() -> None:
+    assert [route["route"] for route in report()["routes"]] == [facts.route for facts in FACTS]
+
+
+def test_a_route_without_evidence_says_so() -> None:
+    route = report()["routes"][2]
+    assert route["verdict"] == "inconclusive"
+    assert route["releases"] == {"legacy": "", "extracted": ""}
+    assert route["coverage"] == {"eligible": 0, "compared": 0, "skipped": {}}
+    assert route["match_rate"]["estimate"] is None
+    assert route["latency_ms"]["legacy"] == {"p50": None, "p90": None, "p99": None}
+
+
+def test_the_ledger_of_every_route_adds_up() -> None:
+    for route in report()["routes"]:
+        coverage = route["coverage"]
+        assert coverage["eligible"] == coverage["compared"] + sum(coverage["skipped"].values())
+        assert coverage["compared"] == sum(route["outcomes"].values())
+
+
+def test_a_transient_counts_neither_way() -> None:
+    counted = tally(1140, 30, {})
+    counted.outcomes["transient"] = 10
+    built = build(
+        FACTS[:1],
+        {"payment-read": RouteEvidence("payment-read", (PairEvidence(Releases("a", "b"), counted),))},
+        NOW,
+    )
+    assert built["routes"][0]["match_rate"]["estimate"] == pytest.approx(1140 / 1170, abs=1e-6)
+    assert built["routes"][0]["coverage"]["compared"] == 1180
+
+
+def test_fingerprints_stand_worst_first() -> None:
+    found = [(entry["severity"], entry["count"]) for entry in report()["routes"][0]["fingerprints"]]
+    assert found == [("breaking", 30), ("breaking", 3), ("value", 20), ("value", 4), ("additive", 30)]
+
+
+def test_an_unknown_fingerprint() -> None:
+    assert find_fingerprint(evidence("v1"), "0" * 16) is None
+
+
+def test_a_path_is_whole_and_on_one_line_however_narrow_the_console() -> None:
+    for width in (40, 80, 100):
+        lines = text_of_report(width).splitlines()
+        assert any("type  $.items[*].price  30 ×" in line for line in lines)
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_text_fits_and_is_plain_when_piped(width: int) -> None:
+    for text in (text_of_report(width), text_of_changes(width)):
+        assert "\x1b" not in text
+        assert max(len(line) for line in text.splitlines()) <= 100
+
+
+def test_terminal_codes_in_a_report_of_somebody_else_are_not_obeyed() -> None:
+    hostile = report()
+    hostile["routes"][0]["reasons"] = ["\x1b]0;title\x07 [bold]not markup[/bold]"]
+    hostile["routes"][0]["fingerprints"][0]["examples"] = ["GET /\nlegacy: \x1b[2J\nextracted: x"]
+    console = Console(file=io.StringIO(), width=100)
+    render_report(hostile, console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "\x1b" not in text
+    assert "[bold]not markup[/bold]" in text
+
+
+def test_timestamps_are_utc_with_z() -> None:
+    assert timestamp(0.0015) == "1970-01-01T00:00:00.001Z"
+
+
+if __name__ == "__main__":
+    for file_name, content in golden().items():
+        (CASES / file_name).write_text(content, "utf-8")
