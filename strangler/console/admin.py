@@ -1,0 +1,100 @@
+"""The admin listener's application: every endpoint, as docs/commands.md lists them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+
+from strangler.console.changes import LARGEST_BODY, patch, rollback
+from strangler.console.events import PULSE, Pulse, end_streams, events
+from strangler.console.guard import guard
+from strangler.console.page import page
+from strangler.console.panel import PANEL, Panel
+from strangler.console.problems import Refusal, problems
+from strangler.console.views import history_view, route_view, table_view
+from strangler.cutover import ledger
+from strangler.cutover.report import asked_for, fingerprint_on
+
+
+def make_app(panel: Panel) -> web.Application:
+    """The application for `web.AppRunner`. To be called on the loop that will run it."""
+    app = web.Application(middlewares=[problems, guard], client_max_size=LARGEST_BODY)
+    app[PANEL] = panel
+    app[PULSE] = Pulse()
+    app.add_routes(
+        [
+            web.get("/", page),
+            web.get("/healthz", _healthz),
+            web.get("/readyz", _readyz),
+            web.get("/metrics", _metrics),
+            web.get("/api/v1/routes", _routes),
+            web.get("/api/v1/routes/{name}", _route),
+            web.patch("/api/v1/routes/{name}", patch),
+            web.post("/api/v1/routes/{name}/rollback", rollback),
+            web.get("/api/v1/report", _report),
+            web.get("/api/v1/report/{name}", _report),
+            web.get("/api/v1/fingerprints/{id}", _fingerprint),
+            web.get("/api/v1/history", _history),
+            web.get("/api/v1/events", events, allow_head=False),
+        ]
+    )
+    app.on_shutdown.append(end_streams)
+    return app
+
+
+def _json(body: Any, status: int = 200) -> web.Response:
+    return web.Response(
+        status=status,
+        body=msgspec.json.encode(body),
+        content_type="application/json",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+async def _healthz(request: web.Request) -> web.Response:
+    return _json({"status": "ok"})
+
+
+async def _readyz(request: web.Request) -> web.Response:
+    ready = request.app[PANEL].ready()
+    return _json({"status": "ready" if ready else "not ready"}, 200 if ready else 503)
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    return web.Response(body=request.app[PANEL].metrics(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+
+async def _routes(request: web.Request) -> web.Response:
+    panel = request.app[PANEL]
+    return _json(table_view(panel.table(), panel.faults()))
+
+
+async def _route(request: web.Request) -> web.Response:
+    panel = request.app[PANEL]
+    table = panel.table()
+    (route,) = asked_for(table, request.match_info["name"])
+    return _json({"table": table.digest, "faults": panel.faults(), **route_view(route)})
+
+
+async def _report(request: web.Request) -> web.Response:
+    panel = request.app[PANEL]
+    name = request.match_info.get("name")
+    asked_for(panel.table(), name)
+    return _json(await asyncio.to_thread(panel.report, name))
+
+
+async def _fingerprint(request: web.Request) -> web.Response:
+    identity = request.match_info["id"]
+    found = await asyncio.to_thread(fingerprint_on, request.app[PANEL].state, identity)
+    if found is None:
+        raise Refusal(404, f"no fingerprint has the id {identity[:60]!a}")
+    return _json(found)
+
+
+async def _history(request: web.Request) -> web.Response:
+    history = await asyncio.to_thread(ledger.read, request.app[PANEL].state, request.query.get("route"))
+    return _json(history_view(history))

@@ -1,0 +1,97 @@
+"""PATCH and rollback: the body checked, the file edited in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from strangler.console.panel import PANEL, Panel
+from strangler.console.problems import Refusal
+from strangler.console.views import entry_view, route_view
+from strangler.cutover import BadValue, CutoverError, Entry, change, check_why, settled_value
+from strangler.cutover.ledger import Key
+from strangler.cutover.report import asked_for, report_on
+from strangler.evidence import StoreError
+
+SETTABLE: tuple[Key, ...] = ("share", "shadow")
+KEYS = (*SETTABLE, "why")
+LARGEST_BODY = 64 * 1024
+
+log = logging.getLogger("strangler.console")
+
+
+async def patch(request: web.Request) -> web.Response:
+    """Set a route's share, its shadow, or both."""
+    body = await _body(request, KEYS)
+    values: dict[Key, str] = {key: settled_value(body[key]) for key in SETTABLE if key in body}
+    if not values:
+        raise Refusal(400, 'nothing to change: give "share", "shadow" or both, such as {"share": "25%"}')
+    return await _make(request, values, body.get("why", ""))
+
+
+async def rollback(request: web.Request) -> web.Response:
+    """Give every caller of a route back to the legacy side."""
+    body = await _body(request, ("why",)) if request.can_read_body else {}
+    return await _make(request, {"share": "0%"}, body.get("why", "rollback"))
+
+
+async def _make(request: web.Request, values: dict[Key, str], why: str) -> web.Response:
+    panel, name, who = (
+        request.app[PANEL],
+        request.match_info["name"],
+        f"admin-api@{request.remote or 'unknown'}",
+    )
+    check_why(why)
+    work = asyncio.create_task(asyncio.to_thread(_carry_out, panel, name, values, who, why))
+    # A caller who hangs up must not leave us not knowing whether the file was written.
+    entries = await asyncio.shield(work)
+    table = panel.table()
+    route = table.route(name)
+    answer = {
+        "changes": [entry_view(entry) for entry in entries],
+        "table": table.digest,
+        "in_force": not entries or table.digest == entries[-1].file_after,
+        "route": None if route is None else route_view(route),
+    }
+    return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
+
+
+def _carry_out(panel: Panel, name: str, values: dict[Key, str], who: str, why: str) -> list[Entry]:
+    evidence = verdict_of(panel, name)
+    entries = []
+    for key, value in values.items():
+        entry = change(panel.routes_file, panel.state, name, key, value, who=who, why=why, evidence=evidence)
+        if entry is not None:
+            log.info("%s: %s %s -> %s by %s", entry.route, entry.key, entry.from_, entry.to, entry.who)
+            entries.append(entry)
+    return entries
+
+
+def verdict_of(panel: Panel, name: str) -> str:
+    """The verdict on a route, for the ledger; "" when it cannot be had, since a rollback must not wait for it."""
+    try:
+        asked_for(panel.table(), name)
+        return str(report_on(panel.table(), panel.state, name)["routes"][0]["verdict"])
+    except (StoreError, CutoverError):
+        return ""
+
+
+async def _body(request: web.Request, allowed: tuple[str, ...]) -> dict[str, str]:
+    try:
+        body: Any = msgspec.json.decode(await request.read())
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refusal(400, f"the body is not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise Refusal(400, 'the body must be an object such as {"share": "25%"}')
+    unknown = sorted(set(body) - set(allowed))
+    if unknown:
+        names = ", ".join(ascii(name[:60]) for name in unknown[:8])
+        raise Refusal(400, f"unknown keys: {names}; allowed are {', '.join(allowed)}")
+    wrong = [key for key, value in body.items() if not isinstance(value, str)]
+    if wrong:
+        raise BadValue(f'"{wrong[0]}" must be text' + ("" if wrong[0] == "why" else ', such as "25%"'))
+    return body

@@ -1,0 +1,82 @@
+"""Who may ask the admin listener.
+
+On a loopback address everybody on the machine may, but a page in that machine's browser may not: it could
+reach the listener under a name of its own (DNS rebinding), so the Host must be a loopback one, and it could
+send changes across sites, so a foreign Origin is refused. On any other address there must be a token.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from hmac import compare_digest
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from strangler.console.panel import PANEL
+from strangler.console.problems import Refusal
+from strangler.routes import SAFE_METHODS, Address
+
+#: Probes come without credentials and with any Host, and learn nothing but "up".
+OPEN = frozenset({"/healthz", "/readyz"})
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]]+)(?::[0-9]*)?")
+
+
+def check(address: Address, token: str | None) -> str | None:
+    """What is wrong with listening on this address with this token, or None."""
+    if token is not None and token != token.strip():
+        return "STRANGLER_TOKEN begins or ends with white space, which a header cannot carry"
+    if not token and not is_loopback(address.host):
+        return (
+            f"admin: {address} can be reached from other machines, so a token is needed: "
+            "set the environment variable STRANGLER_TOKEN, or listen on 127.0.0.1"
+        )
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, as a name or an address without brackets, can only mean this machine (RFC 6761)."""
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse who may not ask, before anything else is looked at."""
+    if request.path not in OPEN:
+        _check_credentials(request, request.app[PANEL].token)
+        if request.method not in SAFE_METHODS:
+            _check_origin(request)
+    return await handler(request)
+
+
+def _check_credentials(request: web.Request, token: str | None) -> None:
+    if token:
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        right = compare_digest(given.strip().encode(errors="surrogateescape"), token.encode())
+        if not (right and scheme.lower() == "bearer"):
+            raise Refusal(
+                401, "this listener asks for `Authorization: Bearer TOKEN`", WWW_Authenticate="Bearer"
+            )
+    elif not is_loopback(_host(request.headers.get("Host", ""))):
+        raise Refusal(403, "without a token this listener answers only to localhost, 127.0.0.1 and [::1]")
+
+
+def _check_origin(request: web.Request) -> None:
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower():
+        raise Refusal(403, "a change from a page of another site is refused")
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        raise Refusal(403, "a change from a page of another site is refused")
+
+
+def _host(authority: str) -> str:
+    found = _HOST.fullmatch(authority)
+    return found[1].strip("[]") if found else ""

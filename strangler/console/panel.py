@@ -1,0 +1,45 @@
+"""What the console asks of the process that it runs in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from strangler.routes import Table
+
+
+class Panel(Protocol):
+    """The running observer, as the console knows it.
+
+    `report` may read files and is called in a thread; the other methods answer at once, on the loop.
+    """
+
+    routes_file: Path
+    state: Path
+    token: str | None
+
+    def table(self) -> Table:
+        """The running table."""
+        ...
+
+    def faults(self) -> list[str]:
+        """The faults of the last save of routes.yaml as lines, empty when it was good."""
+        ...
+
+    def report(self, route: str | None) -> dict[str, Any]:
+        """The report of the fixed shape on one route, or on all."""
+        ...
+
+    def metrics(self) -> bytes:
+        """The Prometheus text."""
+        ...
+
+    def ready(self) -> bool:
+        """Whether the process does its work."""
+        ...
+
+
+#: Where the application keeps its panel.
+PANEL = web.AppKey("panel", Panel)
