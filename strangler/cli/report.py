@@ -1,0 +1,64 @@
+"""`strangler report`."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from strangler.cli.common import as_json_option, console, mention_missing_evidence, places, say, write_whole
+from strangler.cutover import read_table
+from strangler.cutover.report import report_on
+from strangler.evidence import Report, render_report
+
+_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
+
+
+@click.command(short_help="Report what the evidence says.")
+@click.argument("route", required=False)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write there, whole or not at all."
+)
+@click.option(
+    "--gate", is_flag=True, help="Exit code 0 when every verdict is pass, 1 when one is fail, else 3."
+)
+@as_json_option
+@places
+def report(
+    routes: Path, state: Path, route: str | None, form: str, out: Path | None, gate: bool, as_json: bool
+) -> int:
+    """Report what the evidence says: on one ROUTE, or on all. Works with a server running or without.
+
+    \b
+    Examples:
+      strangler report --format json --out before.json
+      strangler report payment-read --gate && strangler share payment-read 50%
+    """
+    table, _ = read_table(routes)
+    found = report_on(table, state, route)
+    mention_missing_evidence(state)
+    text = json.dumps(found, indent=2, ensure_ascii=False) if as_json or form == "json" else None
+    if out is not None:
+        write_whole(out, ((text or _plain(found)).rstrip("\n") + "\n").encode())
+    elif text is not None:
+        say(text)
+    else:
+        render_report(cast(Report, found), console())
+    return _worst(found) if gate else 0
+
+
+def _plain(found: dict[str, Any]) -> str:
+    """The text for a file: without colour."""
+    sink = io.StringIO()
+    render_report(cast(Report, found), console(sink))
+    return sink.getvalue()
+
+
+def _worst(found: dict[str, Any]) -> int:
+    """A fail outweighs an inconclusive one; no route at all proves nothing."""
+    codes = {_CODES[route["verdict"]] for route in found["routes"]}
+    return 1 if 1 in codes else max(codes, default=3)

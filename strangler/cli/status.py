@@ -1,0 +1,156 @@
+"""`strangler status`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table as Grid
+from rich.text import Text
+
+from strangler.cli.common import (
+    as_json_option,
+    complain,
+    console,
+    mention_missing_evidence,
+    places,
+    print_json,
+    say,
+)
+from strangler.cli.running import NoAnswer, Server, running
+from strangler.compare import printable
+from strangler.cutover import read_table
+from strangler.cutover.report import report_on
+
+_COLOURS = {"pass": "green", "fail": "bold red", "inconclusive": "yellow"}
+
+
+@click.command(short_help="Show every route: stage, share, verdict.")
+@as_json_option
+@click.option(
+    "--alive",
+    is_flag=True,
+    help="Only say whether a proxy runs and answers: exit 0 if so, 1 if not. For health checks.",
+)
+@places
+def status(routes: Path, state: Path, as_json: bool, alive: bool) -> int:
+    """Show every route: its stage, its share, and what the evidence says so far.
+
+    Asks the running proxy when there is one, otherwise reads routes.yaml and the evidence kept on disk.
+
+    \b
+    Example:
+      strangler status --json
+    """
+    if alive:
+        return _alive(state)
+    facts = _facts(routes, state)
+    if as_json:
+        print_json(facts)
+    else:
+        _tell(facts, state)
+    return 0
+
+
+def _alive(state: Path) -> int:
+    server = running(state)
+    if server is None:
+        say("no proxy is running here")
+        return 1
+    try:
+        server.get("/readyz", timeout=2.0)
+    except NoAnswer as error:
+        complain(str(error))
+        return 1
+    say(f"running: pid {server.pid}, on {server.listen}")
+    return 0
+
+
+def _facts(routes: Path, state: Path) -> dict[str, Any]:
+    server, trouble = running(state), None
+    if server is not None:
+        try:
+            return _from(server)
+        except NoAnswer as error:
+            trouble = str(error)
+    table, _ = read_table(routes)
+    shown = _described(server, trouble)
+    return {
+        "server": shown,
+        "table": table.digest,
+        "faults": [],
+        "routes": [_line(route) for route in report_on(table, state)["routes"]],
+    }
+
+
+def _from(server: Server) -> dict[str, Any]:
+    table, report = server.get("/api/v1/routes"), server.get("/api/v1/report")
+    return {
+        "server": _described(server, None),
+        "table": table.get("table"),
+        "faults": table.get("faults", []),
+        "routes": [_line(route) for route in report.get("routes", [])],
+    }
+
+
+def _described(server: Server | None, trouble: str | None) -> dict[str, Any]:
+    if server is None:
+        return {"running": False}
+    facts = {"running": True, "pid": server.pid, "listen": server.listen, "admin": server.admin}
+    return facts | ({"trouble": trouble} if trouble else {})
+
+
+def _line(route: dict[str, Any]) -> dict[str, Any]:
+    outcomes = route["outcomes"]
+    return {
+        "route": route["route"],
+        "stage": route["stage"],
+        "share": route["share"],
+        "shadow": route["shadow"],
+        "verdict": route["verdict"],
+        "reasons": route["reasons"],
+        "pairs": sum(count for outcome, count in outcomes.items() if outcome != "transient"),
+        "mismatches": outcomes["mismatch"],
+        "eligible": route["coverage"]["eligible"],
+        "skipped": sum(route["coverage"]["skipped"].values()),
+    }
+
+
+def _tell(facts: dict[str, Any], state: Path) -> None:
+    server = facts["server"]
+    if server["running"]:
+        say(f"running: pid {server['pid']}, on {server['listen']}, admin on {server['admin']}")
+    else:
+        say("not running")
+        mention_missing_evidence(state)
+    if "trouble" in server:
+        complain(f"strangler: {server['trouble']}; this is what the files say")
+    for fault in facts["faults"]:
+        complain(fault)
+    if facts["faults"]:
+        complain("routes.yaml was saved with faults; the table before it is still running")
+    console().print(_grid(facts["routes"]))
+
+
+def _grid(routes: list[dict[str, Any]]) -> Grid:
+    grid = Grid("route", "stage", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("share", "shadow", "pairs", "mismatches"):
+        grid.add_column(name, justify="right")
+    grid.add_column("verdict")
+    for route in routes:
+        reason = f": {route['reasons'][0]}" if route["reasons"] else ""
+        grid.add_row(
+            _text(route["route"]),
+            _text(route["stage"]),
+            f"{route['share']:g}%",
+            f"{route['shadow']:g}%",
+            str(route["pairs"]),
+            str(route["mismatches"]),
+            Text.assemble((route["verdict"], _COLOURS.get(route["verdict"], "")), _text(reason)),
+        )
+    return grid
+
+
+def _text(value: str) -> Text:
+    return Text(printable(value, 500))

@@ -1,0 +1,191 @@
+"""The observer's life: open the evidence, take exchanges, serve the admin API, settle up, leave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from aiohttp import web
+
+from strangler.console import make_app
+from strangler.control import Faulty, Line, Message, Run, Running
+from strangler.cutover.report import report_on
+from strangler.evidence import Store, StoreError
+from strangler.exchange.frames import Hello
+from strangler.observer import metrics
+from strangler.observer.intake import Intake
+from strangler.observer.mirror import Mirror
+from strangler.observer.pipeline import Pipeline
+from strangler.observer.sheets import Sheets
+from strangler.routes import Table
+
+FOLD = 0.25  # seconds between looks at the gateways' counters
+SETTLE = 8.0  # seconds for exchanges under way when the process is asked to leave
+
+log = logging.getLogger("strangler.observer")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the observer is started with: three descriptors, and where things are."""
+
+    admin: int
+    feed: int
+    control: int
+    state: Path
+    routes: Path
+
+
+def main(settings: Settings) -> None:
+    """Run the observer until it is told to leave."""
+    logging.basicConfig(level=logging.INFO, format="strangler: observer: %(message)s", stream=sys.stderr)
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    try:
+        uvloop.run(_Observer(settings).run())
+    except StoreError as error:
+        # Callers are served without us; the supervisor tries again, and the line says what to mend.
+        print(f"strangler: observer: {error}", file=sys.stderr)
+        time.sleep(1.0)
+        sys.exit(1)
+
+
+class _Observer:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._leave = asyncio.Event()
+        self._have_table = asyncio.Event()
+        self._table: Table | None = None
+        self._faults: tuple[str, ...] = ()
+        self._pipeline: Pipeline | None = None
+        self._store_fault = ""
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._leave.set)
+        control = socket.socket(fileno=self._settings.control)
+        _, self._line = await loop.create_connection(lambda: Line(self._take, self._leave.set), sock=control)
+        await self._have_table.wait()
+        assert self._table is not None
+        with Store.open(self._settings.state / "evidence.sqlite3") as store:
+            await self._observe(store, self._table)
+        self._line.close()
+
+    async def _observe(self, store: Store, table: Table) -> None:
+        mirror = Mirror()
+        self._pipeline = pipeline = Pipeline(table, store, mirror)
+
+        def hello(greeting: Hello) -> None:
+            store.lost(greeting.worker, greeting.handed, "observer_restart")
+
+        intake = Intake(hello, pipeline.take)
+        sheets = Sheets(self._settings.state / "workers", store, intake.busy)
+        sheets.close_forgotten()
+        panel = Panel(self, store, sheets, intake, pipeline)
+        runner = web.AppRunner(make_app(panel), access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        await web.SockSite(runner, socket.socket(fileno=self._settings.admin)).start()
+        await intake.start(socket.socket(fileno=self._settings.feed))
+        folding = asyncio.create_task(self._fold(sheets, store))
+        panel.is_ready = True
+        self._line.send(Running(table.digest))
+        await self._leave.wait()
+        panel.is_ready = False
+        await intake.stop(SETTLE)
+        folding.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await folding
+        await asyncio.to_thread(sheets.fold, settle_now=True)
+        await asyncio.to_thread(store.flush)
+        mirror.close()
+        await runner.cleanup()
+
+    async def _fold(self, sheets: Sheets, store: Store) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(sheets.fold)
+            except OSError as error:
+                log.warning("the gateways' counters could not be read: %s", error)
+            if self._store_fault != store.last_fault:
+                self._store_fault = store.last_fault
+                log.error("the evidence cannot be written: %s", store.last_fault)
+            await asyncio.sleep(FOLD)
+
+    def _take(self, message: Message) -> None:
+        if isinstance(message, Run):
+            self._table = message.table
+            if self._pipeline is not None:
+                self._pipeline.table = message.table
+                self._line.send(Running(message.table.digest))
+            self._have_table.set()
+        elif isinstance(message, Faulty):
+            self._faults = message.faults
+
+    @property
+    def table(self) -> Table:
+        assert self._table is not None
+        return self._table
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        return self._faults
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
+
+class Panel:
+    """What the console may ask of the running observer."""
+
+    def __init__(
+        self, observer: _Observer, store: Store, sheets: Sheets, intake: Intake, pipeline: Pipeline
+    ) -> None:
+        self.routes_file = observer.settings.routes
+        self.state = observer.settings.state
+        self.token = os.environ.get("STRANGLER_TOKEN") or None
+        self.is_ready = False
+        self._observer = observer
+        self._store = store
+        self._sheets = sheets
+        self._intake = intake
+        self._pipeline = pipeline
+
+    def table(self) -> Table:
+        """The running table."""
+        return self._observer.table
+
+    def faults(self) -> list[str]:
+        """The faults of the last save of routes.yaml, as lines; empty when it was good."""
+        return list(self._observer.faults)
+
+    def ready(self) -> bool:
+        """True while exchanges are taken."""
+        return self.is_ready
+
+    def report(self, route: str | None) -> dict[str, Any]:
+        """The report as of now, on one route or on all."""
+        self._sheets.fold()
+        self._store.flush()
+        return report_on(self._observer.table, self.state, route)
+
+    def metrics(self) -> bytes:
+        """The Prometheus text."""
+        return metrics.render(
+            totals=self._sheets.totals(),
+            table=self._observer.table,
+            faults=len(self._observer.faults),
+            under_way=self._intake.under_way,
+            unrecorded=self._pipeline.unrecorded,
+            store_faults=self._store.faults,
+            workers=self._sheets.workers,
+        )

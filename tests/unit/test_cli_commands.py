@@ -1,0 +1,176 @@
+"""All commands: help, faults, `check` and `explain`, run in the test's own process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+
+from strangler import __version__
+from strangler.cli import commands, run
+from strangler.cutover import read_table
+from tests.support.cli import TEXT, Cli, Ran
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "routes.yaml").write_text(TEXT)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def cli(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    def ran(*arguments: str) -> Ran:
+        code = run(arguments)
+        return Ran(code, *capsys.readouterr())
+
+    return ran
+
+
+def test_version_and_help(cli: Cli) -> None:
+    assert cli("--version") == (0, f"strangler, version {__version__}\n", "")
+    assert cli("-h") == cli("--help")
+    assert cli("-h").code == 0
+    assert cli().code == 2
+
+
+@pytest.mark.parametrize("name", commands.commands)
+def test_every_command_teaches(cli: Cli, name: str) -> None:
+    ran = cli(name, "-h")
+    assert ran.code == 0
+    assert f"strangler {name} " in ran.out.split("Example", 1)[1]
+    assert "--routes FILE" in ran.out
+    assert "--state DIR" in ran.out
+    assert max(map(cell_len, ran.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", ["check", "explain", "status", "history", "report", "compare"])
+def test_every_reading_command_has_json(name: str) -> None:
+    assert "--json" in {option for each in commands.commands[name].params for option in each.opts}
+
+
+def test_an_unknown_command_or_option_is_exit_2(cli: Cli) -> None:
+    assert cli("bogus").code == 2
+    assert cli("check", "--bogus").code == 2
+    assert cli("serve", "--workers", "0").code == 2
+
+
+READING = [
+    ("check",),
+    ("explain", "GET", "/"),
+    ("status",),
+    ("report",),
+    ("share", "read", "1%"),
+    ("rollback", "read"),
+]
+
+
+@pytest.mark.parametrize("command", READING)
+def test_faults_are_lines_on_standard_error(cli: Cli, folder: Path, command: tuple[str, ...]) -> None:
+    (folder / "routes.yaml").write_text(
+        TEXT.replace("25%", "250%").replace("legacy: monolith", "legacy: monolit")
+    )
+    ran = cli(*command)
+    assert (ran.code, ran.out) == (2, "")
+    lines = ran.err.splitlines()
+    assert [line.split(" ")[0] for line in lines] == ["routes.yaml:7:9:", "routes.yaml:13:12:"]
+    assert "did you mean 'monolith'?" in lines[0]
+
+
+@pytest.mark.parametrize("command", READING)
+def test_no_file_is_one_line(cli: Cli, command: tuple[str, ...]) -> None:
+    ran = cli(*command, "--routes", "gone.yaml")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "gone.yaml:1:1: error: cannot read the file: No such file or directory\n"
+
+
+# --- check -----------------------------------------------------------------------------------------------
+
+
+def test_check(cli: Cli, folder: Path) -> None:
+    assert cli("check") == (0, "routes.yaml: 3 routes, 2 upstreams, no faults\n", "")
+    body = json.loads(cli("check", "--json").out)
+    assert body["faults"] == []
+    assert body["routes"] == ["read", "pay", "stock"]
+    assert body["table"] == read_table(folder / "routes.yaml")[0].digest
+
+
+def test_check_tells_faults_to_programs(cli: Cli, folder: Path) -> None:
+    (folder / "routes.yaml").write_text(TEXT.replace("25%", "250%"))
+    ran = cli("check", "--json")
+    assert (ran.code, ran.err) == (2, "")
+    (fault,) = json.loads(ran.out)["faults"]
+    assert (fault["line"], fault["column"]) == (13, 12)
+    assert "more than 100%" in fault["message"]
+
+
+def _explained(cli: Cli, *arguments: str) -> dict[str, Any]:
+    ran = cli("explain", *arguments, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    body: dict[str, Any] = json.loads(ran.out)
+    return body
+
+
+def test_explain_tells_route_bucket_side_and_target(cli: Cli) -> None:
+    moved = _explained(cli, "GET", "/payments/42?full=1", "-H", "X-User-Id: 12")
+    stayed = _explained(cli, "GET", "/payments/42?full=1", "-H", "x-user-id:7")
+    assert (stayed["side"], stayed["bucket"], stayed["target"]) == ("legacy", 50636, "/payments/42?full=1")
+    assert (moved["side"], moved["target"]) == ("extracted", "/v2/payments/42?full=1")
+    assert moved["bucket"] < 25_000
+    assert moved["upstream"] == {"name": "payments", "address": "127.0.0.1:8002"}
+    assert (moved["identity"], moved["source"], moved["shadow"]) == ("12", "header:x-user-id", True)
+
+
+def test_explain_says_that_a_minted_identity_decides(cli: Cli) -> None:
+    body = _explained(cli, "GET", "/payments/42")
+    assert (body["mints"], body["undecided"], body["identity"], body["bucket"]) == (True, True, None, None)
+    text = cli("explain", "GET", "/payments/42").out
+    assert "either, by the identity that is minted" in text
+    assert "cookie strangler_id" in text
+    sampled = _explained(cli, "GET", "/stock/1")
+    assert (sampled["mints"], sampled["undecided"], sampled["side"]) == (True, False, "legacy")
+    assert "depends on the identity" in sampled["shadow_why"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "route", "side", "says"),
+    [
+        (("POST", "/payments"), "pay", "extracted", "not a safe method"),
+        (("GET", "/nowhere"), None, "legacy", "no route"),
+        (("GET", "/payments/1", "-H", "cookie: a=b; session=y"), "read", "legacy", "every request is copied"),
+        (
+            *(("GET", "/payments/1", "-H", "Strangler-Side: extracted", "--client", "10.1.2.3"), "read"),
+            *("extracted", "copied to the legacy side"),
+        ),
+        (
+            ("GET", "/payments/1", "-H", "Strangler-Side: extracted", "-H", "x-user-id: 7"),
+            "read",
+            "legacy",
+            "copied",
+        ),
+    ],
+)
+def test_explain_decides_as_the_proxy(
+    cli: Cli, arguments: tuple[str, ...], route: str | None, side: str, says: str
+) -> None:
+    body = _explained(cli, *arguments)
+    assert (body["route"], body["side"]) == (route, side)
+    assert says in body["shadow_why"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(("G T", "/"), ("GET", "payments"), ("GET", "/a b"), ("GET", "/ü"), ("GET", "/", "-H", "nothing")),
+        *(("GET", "/", "-H", "a b: c"), ("GET", "/", "--client", "localhost"), ("GET", "/\x1b")),
+    ],
+)
+def test_explain_refuses_what_is_no_request(cli: Cli, arguments: tuple[str, ...]) -> None:
+    ran = cli("explain", *arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert "\x1b" not in ran.err

@@ -1,0 +1,148 @@
+"""`status`, `report` and `compare`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from strangler.cli import run
+from strangler.cutover import read_table
+from strangler.evidence import Outcome
+from tests.support.cli import TEXT, Cli, Ran, observe
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "routes.yaml").write_text(TEXT)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def cli(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    def ran(*arguments: str) -> Ran:
+        code = run(arguments)
+        return Ran(code, *capsys.readouterr())
+
+    return ran
+
+
+def test_status_without_a_server(cli: Cli, folder: Path) -> None:
+    observe(folder, "mismatch", 2)
+    body = json.loads(cli("status", "--json").out)
+    assert body["server"] == {"running": False}
+    assert body["table"] == read_table(folder / "routes.yaml")[0].digest
+    read, pay, stock = body["routes"]
+    assert (read["route"], read["stage"], read["pairs"], read["mismatches"]) == ("read", "cutover", 2, 2)
+    assert (pay["stage"], stock["stage"], stock["shadow"]) == ("extracted", "shadow", 5.0)
+    text = cli("status").out
+    assert text.startswith("not running\n")
+    assert "inconclusive" in text
+
+
+def test_a_server_that_was_killed_does_not_count(cli: Cli, folder: Path) -> None:
+    (folder / ".strangler").mkdir()
+    for facts in ('{"pid": 999999999, "listen": "", "admin": ""}', "{}", "[", '{"pid": "x"}', "[1]"):
+        (folder / ".strangler" / "server.json").write_text(facts)
+        assert json.loads(cli("status", "--json").out)["server"] == {"running": False}
+
+
+def test_a_report_without_evidence_says_so(cli: Cli) -> None:
+    ran = cli("report", "--json")
+    assert ran.code == 0
+    assert "no evidence in .strangler yet" in ran.err
+    body = json.loads(ran.out)
+    assert body["schema"] == "strangler.report/1"
+    assert {route["verdict"] for route in body["routes"]} == {"inconclusive"}
+    assert cli("report", "--gate").code == 3
+
+
+def test_a_report_of_a_table_without_routes(cli: Cli, folder: Path) -> None:
+    (folder / "routes.yaml").write_text(TEXT[: TEXT.index("routes:")])
+    assert json.loads(cli("report", "--json").out)["routes"] == []
+    assert cli("report", "--gate").code == 3
+
+
+def test_a_report_on_one_route_in_each_format(cli: Cli, folder: Path) -> None:
+    observe(folder, "mismatch", 3)
+    body = json.loads(cli("report", "read", "--format", "json").out)
+    assert [route["route"] for route in body["routes"]] == ["read"]
+    assert body["routes"][0]["fingerprints"][0]["path"] == "$.total"
+    text = cli("report", "read").out
+    assert "$.total" in text
+    assert "\x1b" not in text
+    assert cli("report", "raed").err == "strangler: no route is named 'raed'; did you mean read?\n"
+    assert cli("report", "--format", "html").code == 2
+
+
+@pytest.mark.parametrize(("outcomes", "code"), [((), 3), (("match",) * 3, 3), (("mismatch",) * 40, 1)])
+def test_the_gate_is_the_exit_code(cli: Cli, folder: Path, outcomes: tuple[Outcome, ...], code: int) -> None:
+    for outcome in dict.fromkeys(outcomes):
+        observe(folder, outcome, outcomes.count(outcome))
+    assert cli("report", "--gate").code == code
+    assert cli("report", "read", "--gate", "--json").code == code
+    assert cli("report", "read").code == 0
+
+
+def test_a_proven_route_passes_the_gate(cli: Cli, folder: Path) -> None:
+    observe(folder, "match", 5500)
+    assert cli("report", "read", "--gate").code == 0
+    assert cli("report", "--gate").code == 3  # the other routes have shown nothing
+
+
+def test_a_report_is_written_whole(cli: Cli, folder: Path) -> None:
+    observe(folder)
+    for name, arguments in (("r.json", ("--format", "json")), ("r.txt", ())):
+        ran = cli("report", "--out", name, *arguments)
+        assert (ran.code, ran.out) == (0, "")
+        assert (folder / name).read_text().endswith("\n")
+        assert (folder / name).stat().st_mode & 0o444
+    assert json.loads((folder / "r.json").read_text())["routes"]
+    assert not list(folder.glob(".r*"))
+    ran = cli("report", "--out", "gone/r.json")
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+
+
+# --- compare ---------------------------------------------------------------------------------------------
+
+
+def _reports(
+    cli: Cli, folder: Path, first: tuple[Outcome, int], second: tuple[Outcome, int]
+) -> tuple[str, str]:
+    for name, (outcome, count) in (("before.json", first), ("after.json", second)):
+        observe(folder, outcome, count)
+        cli("report", "read", "--format", "json", "--out", name)
+    return "before.json", "after.json"
+
+
+def test_a_new_difference_is_worse(cli: Cli, folder: Path) -> None:
+    before, after = _reports(cli, folder, ("match", 40), ("mismatch", 40))
+    ran = cli("compare", before, after)
+    assert ran.code == 1
+    assert "$.total" in ran.out
+    body = json.loads(cli("compare", before, after, "--json").out)
+    assert (body["got_worse"], body["comparable"]) == (True, True)
+    assert body["new"][0]["fingerprint"]["path"] == "$.total"
+    assert body["new"][0]["after"] == {"count": 40, "pairs": 80}
+    assert cli("compare", before, before).code == 0
+    assert cli("compare", after, before).code == 0
+
+
+def test_a_first_look_is_not_worse_but_not_comparable(cli: Cli, folder: Path) -> None:
+    cli("report", "read", "--format", "json", "--out", "before.json")
+    observe(folder, "mismatch", 3)
+    cli("report", "read", "--format", "json", "--out", "after.json")
+    assert cli("compare", "before.json", "after.json").code == 3
+    assert json.loads(cli("compare", "before.json", "after.json", "--json").out)["got_worse"] is False
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"schema": "x"}', b"\xff", b"[" * 5000])
+def test_what_is_no_report_is_one_line(cli: Cli, folder: Path, data: bytes) -> None:
+    (folder / "wrong.json").write_bytes(data)
+    ran = cli("compare", "wrong.json", "wrong.json")
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert "wrong.json" in ran.err
+    assert cli("compare", "gone.json", "wrong.json").code == 2
