@@ -1,0 +1,120 @@
+"""`python -m extracted.inventory`: serve the stock, or import it from the monolith."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NoReturn
+
+import uvloop
+
+from extracted.inventory import __doc__ as about
+from extracted.inventory.database import UnusableDatabase, open_database
+from extracted.inventory.importing import import_from
+from extracted.inventory.releases import RELEASES
+from extracted.inventory.serving import serve
+from extracted.inventory.web import make_app
+
+PROGRAM = "python -m extracted.inventory"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message} (--help says more)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says; the result is the exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or (given[0].startswith("-") and given[0] not in ("-h", "--help")):
+        given.insert(0, "serve")
+    options = _parser().parse_args(given)
+    try:
+        return _import(options) if options.command == "import" else _serve(options)
+    except UnusableDatabase as error:
+        return _refuse(str(error))
+
+
+def _serve(options: argparse.Namespace) -> int:
+    try:
+        with closing(open_database(options.database)) as db:
+            db.execute("PRAGMA query_only = ON")
+            uvloop.run(serve(make_app(db, RELEASES[options.release]), options.host, options.port))
+    except KeyboardInterrupt:
+        pass  # told to stop before it listened: nothing was begun that must be ended
+    except OSError as error:
+        return _refuse(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}")
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    try:
+        done = import_from(options.source, options.database)
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: interrupted, nothing was imported", file=sys.stderr)
+        return 130
+    print(f"imported {options.source} into {options.database}")
+    for table in done:
+        print(f"  {table}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=PROGRAM,
+        description=about,
+        epilog="Without a command it serves. `serve --help` and `import --help` list the options.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="{serve,import}")
+    _add_serve(commands)
+    _add_import(commands)
+    return parser
+
+
+def _add_serve(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    command = commands.add_parser("serve", help="answer requests until told to stop", allow_abbrev=False)
+    command.add_argument(
+        "--database", type=Path, required=True, metavar="FILE", help="the service's own SQLite database"
+    )
+    command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    command.add_argument(
+        "--port",
+        type=_port,
+        default=8003,
+        help="port to listen on, 0 for any free one (default: %(default)s)",
+    )
+    command.add_argument(
+        "--release", choices=sorted(RELEASES), default="v2", help="which release to be (default: %(default)s)"
+    )
+
+
+def _add_import(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    command = commands.add_parser(
+        "import", help="copy what is new or changed from the monolith's database", allow_abbrev=False
+    )
+    command.add_argument(
+        "--from", dest="source", type=Path, required=True, metavar="FILE", help="the monolith's database"
+    )
+    command.add_argument(
+        "--database", type=Path, required=True, metavar="FILE", help="the service's own SQLite database"
+    )
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
+
+
+def _refuse(message: str) -> int:
+    print(f"{PROGRAM}: error: {message}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

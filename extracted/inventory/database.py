@@ -1,0 +1,80 @@
+"""The service's own database file: opening it, and knowing it for ours."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+APPLICATION_ID = 0x494E5659  # "INVY", in the header of the file: https://www.sqlite.org/fileformat.html
+SCHEMA = (
+    """CREATE TABLE warehouses (
+        code TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        picking_rank INTEGER NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE items (
+        sku TEXT PRIMARY KEY,
+        unit_cost_cents INTEGER NOT NULL,
+        reorder_at INTEGER NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE levels (
+        sku TEXT NOT NULL,
+        code TEXT NOT NULL,
+        on_hand INTEGER NOT NULL,
+        reserved INTEGER NOT NULL,
+        PRIMARY KEY (sku, code)
+    ) WITHOUT ROWID""",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+)
+BUSY_SECONDS = 5.0
+
+
+class UnusableDatabase(Exception):
+    """A database file cannot be opened, or is not what it should be; the text is one line."""
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Do all of the block or nothing of it."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """Open the database, a new and empty one where there is no file yet. Raises UnusableDatabase."""
+    try:
+        db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    except sqlite3.Error as error:
+        raise UnusableDatabase(f"cannot open the database {path}: {error}") from error
+    try:
+        _prepare(db)
+    except (sqlite3.Error, UnusableDatabase) as error:
+        db.close()
+        raise UnusableDatabase(f"cannot use the database {path}: {error}") from error
+    return db
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    if not _is_new(db):
+        _check_ours(db)
+    db.execute("PRAGMA journal_mode = WAL")
+    with transaction(db):
+        if _is_new(db):  # asked again under the lock: another process may have been first
+            for statement in SCHEMA:
+                db.execute(statement)
+    _check_ours(db)
+
+
+def _is_new(db: sqlite3.Connection) -> bool:
+    return db.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+
+
+def _check_ours(db: sqlite3.Connection) -> None:
+    if db.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
+        raise UnusableDatabase("it is not a database of the inventory service")

@@ -1,0 +1,105 @@
+"""Filling the service's database from the monolith's, again and again if wanted.
+
+Rows that are new are added, rows that have changed are brought up to date, and nothing is ever removed,
+for the monolith removes nothing either. The monolith may go on working meanwhile: it is read in one transaction.
+"""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from extracted.inventory.database import UnusableDatabase, open_database, transaction
+
+MONOLITH_ID = 0x53484F50  # what the monolith writes into its file's header
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did to one table."""
+
+    table: str
+    added: int
+    changed: int
+    unchanged: int
+
+    def __str__(self) -> str:
+        return f"{self.table}: {self.added} added, {self.changed} changed, {self.unchanged} unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    table: str
+    select: str
+    upsert: str
+
+
+_COPIES = (
+    _Copy(
+        "warehouses",
+        "SELECT code, name, picking_rank FROM warehouses",
+        """INSERT INTO warehouses (code, name, picking_rank) VALUES (?, ?, ?)
+        ON CONFLICT DO UPDATE SET (name, picking_rank) = (excluded.name, excluded.picking_rank)
+        WHERE (name, picking_rank) IS NOT (excluded.name, excluded.picking_rank)""",
+    ),
+    _Copy(
+        "items",
+        "SELECT sku, unit_cost_cents, reorder_at FROM stock_items",
+        """INSERT INTO items (sku, unit_cost_cents, reorder_at) VALUES (?, ?, ?)
+        ON CONFLICT DO UPDATE SET (unit_cost_cents, reorder_at) = (excluded.unit_cost_cents, excluded.reorder_at)
+        WHERE (unit_cost_cents, reorder_at) IS NOT (excluded.unit_cost_cents, excluded.reorder_at)""",
+    ),
+    _Copy(
+        "levels",
+        "SELECT sku, warehouse, on_hand, reserved FROM stock_levels",
+        """INSERT INTO levels (sku, code, on_hand, reserved) VALUES (?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET (on_hand, reserved) = (excluded.on_hand, excluded.reserved)
+        WHERE (on_hand, reserved) IS NOT (excluded.on_hand, excluded.reserved)""",
+    ),
+)
+
+
+def import_from(source: Path, database: Path) -> list[Imported]:
+    """Bring the service's database up to date, wholly or not at all. Raises UnusableDatabase."""
+    with closing(_open_monolith(source)) as monolith:
+        # Asked first, so that a file which is not the monolith's leaves no trace in ours.
+        answers = _ask(monolith, source)
+        with closing(open_database(database)) as db:
+            try:
+                with transaction(db):
+                    return [_store(db, copy, rows) for copy, rows in zip(_COPIES, answers, strict=True)]
+            except sqlite3.Error as error:
+                raise UnusableDatabase(f"cannot import {source} into {database}: {error}") from error
+
+
+def _open_monolith(path: Path) -> sqlite3.Connection:
+    if not path.is_file():
+        raise UnusableDatabase(f"cannot import {path}: there is no such file")
+    try:
+        return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    except sqlite3.Error as error:
+        raise UnusableDatabase(f"cannot import {path}: {error}") from error
+
+
+def _ask(monolith: sqlite3.Connection, path: Path) -> list[sqlite3.Cursor]:
+    try:
+        monolith.execute("BEGIN")
+        if monolith.execute("PRAGMA application_id").fetchone() != (MONOLITH_ID,):
+            raise UnusableDatabase(f"cannot import {path}: it is not the database of the monolith")
+        return [monolith.execute(copy.select) for copy in _COPIES]
+    except sqlite3.Error as error:
+        raise UnusableDatabase(f"cannot import {path}: {error}") from error
+
+
+def _store(db: sqlite3.Connection, copy: _Copy, rows: sqlite3.Cursor) -> Imported:
+    rows_before, writes_before = _count(db, copy.table), db.total_changes
+    db.executemany(copy.upsert, rows)
+    rows_after = _count(db, copy.table)
+    added = rows_after - rows_before
+    changed = db.total_changes - writes_before - added
+    return Imported(copy.table, added, changed, rows_before - changed)
+
+
+def _count(db: sqlite3.Connection, table: str) -> int:
+    row: tuple[int] = db.execute(f"SELECT count(*) FROM {table}").fetchone()
+    return row[0]

@@ -1,0 +1,15 @@
+"""The shop as it has always been: one process, one SQLite database, one transaction.
+
+Start it with
+
+    python -m legacy_monolith --database shop.sqlite3 --port 8001
+
+A database that does not exist yet is created and filled with seed data, the same for the same ``--seed``.
+
+Each bounded context is a module that owns its tables, and the functions of that module are the only door
+to them: `catalogue` (what is sold), `stock` (where it lies), `accounts` (who buys), `payments` (what was
+taken) and `orders` (what was promised). `orders.place` goes through all the other doors inside one
+transaction; that is what makes this a monolith, and what an extraction has to take apart.
+
+`web` answers HTTP, `database` opens the file, `seed` fills it, `money` says how cents look on the wire.
+"""

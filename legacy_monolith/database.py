@@ -1,0 +1,64 @@
+"""The database file: opening it, and knowing it for ours."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from legacy_monolith import accounts, catalogue, orders, payments, stock
+from legacy_monolith.errors import UnusableDatabase
+from legacy_monolith.transactions import transaction
+
+APPLICATION_ID = 0x53484F50  # "SHOP", in the header of the file: https://www.sqlite.org/fileformat.html
+SCHEMA = (*catalogue.SCHEMA, *stock.SCHEMA, *accounts.SCHEMA, *payments.SCHEMA, *orders.SCHEMA)
+BUSY_SECONDS = 2.0
+
+
+def open_writer(path: Path, fill: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
+    """Open the database for writing. A new file gets the schema and whatever `fill` puts in.
+
+    Any thread may use the connection, one at a time. Raises UnusableDatabase.
+    """
+    try:
+        db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise UnusableDatabase(f"cannot open the database {path}: {error}") from error
+    try:
+        _prepare(db, path, fill)
+    except sqlite3.Error as error:
+        db.close()
+        raise UnusableDatabase(f"cannot use the database {path}: {error}") from error
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Open the database, which exists by now, for reading beside the writer."""
+    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    db.execute("PRAGMA query_only = ON")
+    return db
+
+
+def _prepare(db: sqlite3.Connection, path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
+    if not _is_new(db):
+        _check_ours(db, path)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")  # an order that was confirmed survives a power cut
+    db.execute("PRAGMA foreign_keys = ON")
+    with transaction(db):
+        if _is_new(db):  # asked again under the lock: another process may have been first
+            for statement in SCHEMA:
+                db.execute(statement)
+            fill(db)
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    _check_ours(db, path)
+
+
+def _is_new(db: sqlite3.Connection) -> bool:
+    return db.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+
+
+def _check_ours(db: sqlite3.Connection, path: Path) -> None:
+    if db.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
+        raise UnusableDatabase(f"cannot use the database {path}: it is not a database of the shop")

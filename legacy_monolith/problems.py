@@ -1,0 +1,55 @@
+"""Errors on the wire: one small `application/problem+json` (RFC 9457) for each."""
+
+import json
+import logging
+import sqlite3
+from http import HTTPStatus
+
+from aiohttp import web
+
+from legacy_monolith.errors import Malformed, NotFound, NotPaid, OutOfStock, Refused, UnknownReference
+
+_STATUS: dict[type[Refused], HTTPStatus] = {
+    Malformed: HTTPStatus.BAD_REQUEST,
+    NotPaid: HTTPStatus.PAYMENT_REQUIRED,
+    NotFound: HTTPStatus.NOT_FOUND,
+    OutOfStock: HTTPStatus.CONFLICT,
+    UnknownReference: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+
+_log = logging.getLogger(__name__)
+
+
+def answer_for(error: Exception) -> web.Response:
+    """Turn whatever went wrong into the answer the caller gets."""
+    match error:
+        case Refused():
+            return _problem(_STATUS[type(error)], str(error))
+        case web.HTTPException():
+            return _problem(HTTPStatus(error.status), _detail(error), error.headers.get("Allow"))
+        case sqlite3.OperationalError():
+            _log.error("the database does not answer: %s", error)
+            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, "the database does not answer")
+    _log.error("a handler failed", exc_info=error)
+    return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the request could not be answered")
+
+
+def _detail(error: web.HTTPException) -> str:
+    match error.status:
+        case HTTPStatus.NOT_FOUND:
+            return "there is nothing at this path"
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            return "this path does not answer to this method"
+        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return "the body is too large"
+    return error.reason
+
+
+def _problem(status: HTTPStatus, detail: str, allow: str | None = None) -> web.Response:
+    body = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail}
+    return web.Response(
+        status=status,
+        body=json.dumps(body).encode(),
+        content_type="application/problem+json",
+        headers={"Allow": allow} if allow else None,
+    )

@@ -1,0 +1,113 @@
+"""Stock: how much of each product lies in which warehouse, and how much of it is promised."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from legacy_monolith import money
+from legacy_monolith.errors import OutOfStock
+
+SCHEMA = (
+    """CREATE TABLE warehouses (
+        code TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        picking_rank INTEGER NOT NULL UNIQUE
+    ) WITHOUT ROWID""",
+    """CREATE TABLE stock_items (
+        sku TEXT PRIMARY KEY,
+        unit_cost_cents INTEGER NOT NULL CHECK (unit_cost_cents >= 0),
+        reorder_at INTEGER NOT NULL CHECK (reorder_at >= 0)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE stock_levels (
+        sku TEXT NOT NULL REFERENCES stock_items,
+        warehouse TEXT NOT NULL REFERENCES warehouses,
+        on_hand INTEGER NOT NULL CHECK (on_hand >= 0),
+        reserved INTEGER NOT NULL DEFAULT 0 CHECK (reserved BETWEEN 0 AND on_hand),
+        PRIMARY KEY (sku, warehouse)
+    ) WITHOUT ROWID""",
+)
+
+# Warehouses are listed in the order in which goods are picked from them.
+_LEVELS = """
+    SELECT sku, unit_cost_cents, reorder_at, code, name, on_hand, reserved
+    FROM stock_items JOIN stock_levels USING (sku) JOIN warehouses ON code = warehouse
+    {where} ORDER BY sku, picking_rank"""
+_ONE = _LEVELS.format(where="WHERE sku = ?")
+_ALL = _LEVELS.format(where="")
+
+
+def of(db: sqlite3.Connection, sku: str) -> dict[str, object] | None:
+    """Show the stock of one product as the API does."""
+    return next(_shown(db.execute(_ONE, (sku,))), None)
+
+
+def every(db: sqlite3.Connection, below: int | None = None) -> list[dict[str, object]]:
+    """Show the stock of all products by sku, or of those with fewer than `below` left to sell."""
+    return list(_shown(db.execute(_ALL), below))
+
+
+def reserve(db: sqlite3.Connection, sku: str, quantity: int) -> None:
+    """Promise some of a product, warehouse by warehouse in picking order. Raises OutOfStock."""
+    missing = quantity
+    free = db.execute(
+        """SELECT warehouse, on_hand - reserved FROM stock_levels JOIN warehouses ON code = warehouse
+        WHERE sku = ? AND on_hand > reserved ORDER BY picking_rank""",
+        (sku,),
+    ).fetchall()
+    for warehouse, available in free:
+        taken = min(missing, available)
+        db.execute(
+            "UPDATE stock_levels SET reserved = reserved + ? WHERE sku = ? AND warehouse = ?",
+            (taken, sku, warehouse),
+        )
+        missing -= taken
+        if not missing:
+            return
+    raise OutOfStock(f"{quantity} of {sku} were ordered, {quantity - missing} are available")
+
+
+def open_warehouse(db: sqlite3.Connection, code: str, name: str, picking_rank: int) -> None:
+    """Add a warehouse; goods are picked from the lowest rank first."""
+    db.execute(
+        "INSERT INTO warehouses (code, name, picking_rank) VALUES (?, ?, ?)", (code, name, picking_rank)
+    )
+
+
+def add_item(db: sqlite3.Connection, sku: str, unit_cost_cents: int, reorder_at: int) -> None:
+    """Begin to keep a product in stock."""
+    db.execute(
+        "INSERT INTO stock_items (sku, unit_cost_cents, reorder_at) VALUES (?, ?, ?)",
+        (sku, unit_cost_cents, reorder_at),
+    )
+
+
+def receive(db: sqlite3.Connection, sku: str, warehouse: str, quantity: int) -> None:
+    """Put newly delivered goods on the shelf."""
+    db.execute(
+        """INSERT INTO stock_levels (sku, warehouse, on_hand) VALUES (?, ?, ?)
+        ON CONFLICT DO UPDATE SET on_hand = on_hand + excluded.on_hand""",
+        (sku, warehouse, quantity),
+    )
+
+
+def _shown(rows: Iterable[tuple[Any, ...]], below: int | None = None) -> Iterator[dict[str, object]]:
+    for (sku, unit_cost_cents, reorder_at), group in groupby(rows, key=itemgetter(0, 1, 2)):
+        levels = list(group)
+        on_hand = sum(level[5] for level in levels)
+        reserved = sum(level[6] for level in levels)
+        if below is not None and on_hand - reserved >= below:
+            continue
+        yield {
+            "sku": sku,
+            "available": on_hand - reserved,
+            "on_hand": on_hand,
+            "reserved": reserved,
+            "reorder_at": reorder_at,
+            "unit_cost": money.to_wire(unit_cost_cents),
+            "warehouses": [
+                {"code": code, "name": name, "on_hand": held, "reserved": promised}
+                for _, _, _, code, name, held, promised in levels
+            ],
+        }

@@ -1,0 +1,220 @@
+"""The shop's HTTP API."""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
+
+from legacy_monolith import accounts, catalogue, orders, payments, stock
+from legacy_monolith.database import open_reader
+from legacy_monolith.errors import Malformed, NotFound
+from legacy_monolith.order_request import MAX_ID, parse
+from legacy_monolith.problems import answer_for
+
+MAX_BODY = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """What the handlers work with: reads on the loop's thread, which take microseconds; writes on another."""
+
+    reader: sqlite3.Connection
+    writer: sqlite3.Connection
+    writer_thread: ThreadPoolExecutor
+    release: str
+
+
+SHOP = web.AppKey("shop", Shop)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def make_app(writer: sqlite3.Connection, database: Path, release: str) -> web.Application:
+    """Build the application on an open database; it does not close `writer`."""
+    app = web.Application(middlewares=[_finish], client_max_size=MAX_BODY)
+    app.cleanup_ctx.append(_shop(writer, database, release))
+    app.add_routes(
+        [
+            web.get("/healthz", healthz),
+            web.get("/products", product_list),
+            web.get("/products/{sku}", product),
+            web.get("/stock", stock_list),
+            web.get("/stock/{sku}", stock_of_product),
+            web.get("/accounts/{account_id}", account),
+            web.get("/accounts/{account_id}/payments", account_payments),
+            web.get("/payments/{payment_id}", payment),
+            web.post("/orders", place_order),
+            web.get("/orders/{order_id}", order),
+        ]
+    )
+    return app
+
+
+async def healthz(request: web.Request) -> web.Response:
+    """`GET /healthz`: is the database there?"""
+    shop = request.app[SHOP]
+    shop.reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    body = {"status": "ok", "service": "legacy_monolith", "release": shop.release}
+    return _answer(body, cache_control="no-store")
+
+
+async def product_list(request: web.Request) -> web.Response:
+    """`GET /products?category=tea`: the catalogue, or one category of it."""
+    found = catalogue.every(request.app[SHOP].reader, request.query.get("category"))
+    body = {"count": len(found), "items": [each.to_wire() for each in found]}
+    return _answer(body, cache_control="public, max-age=60")
+
+
+async def product(request: web.Request) -> web.Response:
+    """`GET /products/{sku}`: with an entity tag, so that a page can ask whether it has changed."""
+    sku = request.match_info["sku"]
+    found = catalogue.find(request.app[SHOP].reader, _known_text(sku, "product"))
+    if found is None:
+        raise NotFound(f"there is no product {sku}")
+    response = _answer(found.to_wire(), cache_control="public, max-age=60")
+    _tag(request, response)
+    return response
+
+
+async def stock_list(request: web.Request) -> web.Response:
+    """`GET /stock?below=5`: all stock, or only what is running out."""
+    found = stock.every(request.app[SHOP].reader, _below(request))
+    return _answer({"count": len(found), "items": found}, cache_control="no-cache")
+
+
+async def stock_of_product(request: web.Request) -> web.Response:
+    """`GET /stock/{sku}`."""
+    sku = request.match_info["sku"]
+    found = stock.of(request.app[SHOP].reader, _known_text(sku, "stock of"))
+    return _answer(_found(found, f"there is no stock of {sku}"), cache_control="no-cache")
+
+
+async def account(request: web.Request) -> web.Response:
+    """`GET /accounts/{account_id}`."""
+    account_id = _id(request, "account")
+    found = accounts.find(request.app[SHOP].reader, account_id)
+    return _answer(_found(found, f"there is no account {account_id}"), cache_control="private, no-cache")
+
+
+async def account_payments(request: web.Request) -> web.Response:
+    """`GET /accounts/{account_id}/payments`: oldest first."""
+    account_id = _id(request, "account")
+    reader = request.app[SHOP].reader
+    if not accounts.exists(reader, account_id):
+        raise NotFound(f"there is no account {account_id}")
+    return _answer(payments.of_account(reader, account_id), cache_control="private, no-cache")
+
+
+async def payment(request: web.Request) -> web.Response:
+    """`GET /payments/{payment_id}`."""
+    payment_id = _id(request, "payment")
+    found = payments.find(request.app[SHOP].reader, payment_id)
+    return _answer(_found(found, f"there is no payment {payment_id}"), cache_control="private, no-cache")
+
+
+async def place_order(request: web.Request) -> web.Response:
+    """`POST /orders`: all or nothing."""
+    shop = request.app[SHOP]
+    wanted = parse(await _body(request))
+    at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    order_id = await asyncio.get_running_loop().run_in_executor(
+        shop.writer_thread, orders.place, shop.writer, wanted, at
+    )
+    response = _answer(orders.find(shop.reader, order_id), cache_control="private, no-cache")
+    response.set_status(201)
+    response.headers["Location"] = f"/orders/{order_id}"
+    return response
+
+
+async def order(request: web.Request) -> web.Response:
+    """`GET /orders/{order_id}`."""
+    order_id = _id(request, "order")
+    found = orders.find(request.app[SHOP].reader, order_id)
+    return _answer(_found(found, f"there is no order {order_id}"), cache_control="private, no-cache")
+
+
+@web.middleware
+async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        response = await handler(request)
+    except Exception as error:
+        response = answer_for(error)
+    response.headers["X-Release"] = request.app[SHOP].release
+    return response
+
+
+def _shop(
+    writer: sqlite3.Connection, database: Path, release: str
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def lifetime(app: web.Application) -> AsyncIterator[None]:
+        reader = open_reader(database)
+        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="orders")
+        app[SHOP] = Shop(reader, writer, thread, release)
+        yield
+        thread.shutdown()
+        reader.close()
+
+    return lifetime
+
+
+def _answer(body: object, *, cache_control: str) -> web.Response:
+    return web.Response(
+        body=json.dumps(body).encode(),
+        content_type="application/json",
+        headers={"Cache-Control": cache_control},
+    )
+
+
+def _tag(request: web.Request, response: web.Response) -> None:
+    """Give the answer an entity tag, and leave its body out when the caller has it already."""
+    assert isinstance(response.body, bytes)
+    tag = sha256(response.body).hexdigest()[:16]
+    response.etag = tag
+    if any(known.value in (tag, "*") for known in request.if_none_match or ()):
+        response.body = None
+        response.set_status(304)
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except (web.RequestPayloadError, BadHttpMessage) as error:
+        raise Malformed("the body is not well-formed HTTP") from error
+
+
+def _id(request: web.Request, kind: str) -> int:
+    text = request.match_info[f"{kind}_id"]
+    # Ids are written in one way only, so that 42 and 042 are not two addresses of one thing.
+    if text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= 19 and int(text) <= MAX_ID:
+        return int(text)
+    raise NotFound(f"there is no {kind} {text}")
+
+
+def _known_text(text: str, kind: str) -> str:
+    # What is not ASCII names nothing, and may hold bytes that a database cannot be asked for.
+    if text.isascii():
+        return text
+    raise NotFound(f"there is no {kind} {text}")
+
+
+def _below(request: web.Request) -> int | None:
+    text = request.query.get("below")
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit() and len(text) <= 9:
+        return int(text)
+    raise Malformed("below must be a whole number")
+
+
+def _found(thing: dict[str, object] | None, missing: str) -> dict[str, object]:
+    if thing is None:
+        raise NotFound(missing)
+    return thing
