@@ -1,0 +1,120 @@
+"""One run of the demo: everything set up, the story told, everything taken down, and an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from demo.processes import Processes, Trouble
+from demo.proofs import Disproved
+from demo.screen import Screen, number
+from demo.stage import Stage
+from demo.story import FULL, QUICK, Story
+from demo.traffic import Count, Crowd
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SHOWN_FAILURES = 5
+
+
+def run(*, keep: bool, quick: bool, seed: int) -> int:
+    """Run the demo. Returns 0, 1 when it did not go as told, or 128 and the signal that ended it."""
+    return asyncio.run(_until_told(_demo(Screen(), keep=keep, quick=quick, seed=seed)))
+
+
+async def _until_told(work: Coroutine[object, object, int]) -> int:
+    """Do the work. The first signal cancels it, and those that follow do not disturb the taking down."""
+    task = asyncio.create_task(work)
+    told: list[signal.Signals] = []
+
+    def leave(number: signal.Signals) -> None:
+        if not told:
+            told.append(number)
+            task.cancel()
+
+    for each in SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(each, leave, each)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return 128 + (told[0] if told else signal.SIGINT)
+
+
+async def _demo(screen: Screen, *, keep: bool, quick: bool, seed: int) -> int:
+    began = time.monotonic()
+    told = False
+    try:
+        with _folder(keep) as folder:
+            count = await _played(screen, folder, keep=keep, quick=quick, seed=seed, began=began)
+            told = not count.failures
+    except* (Disproved, Trouble) as problems:
+        for problem in _leaves(problems):
+            screen.plain(f"\nThe demo stops here: {problem}")
+    return 0 if told else 1
+
+
+async def _played(screen: Screen, folder: Path, *, keep: bool, quick: bool, seed: int, began: float) -> Count:
+    async with Processes(folder / "logs") as processes:
+        with Stage(folder, processes, screen) as stage:
+            await stage.open()
+            async with Crowd(stage.proxy) as crowd:
+                try:
+                    await Story(stage, crowd, screen, QUICK if quick else FULL, seed).tell()
+                except Disproved as problem:
+                    raise Disproved(f"{problem}{stage.proxy_tail()}") from problem
+                finally:
+                    _tell_failures(screen, crowd.count)
+            if keep:
+                _tell_addresses(screen, stage)
+            _tell_end(screen, crowd.count, time.monotonic() - began)
+            if keep:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+    return crowd.count
+
+
+@contextmanager
+def _folder(keep: bool) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="strangler-demo-"))
+    (folder / "logs").mkdir()
+    try:
+        yield folder
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tell_failures(screen: Screen, count: Count) -> None:
+    for failure in count.failures[:SHOWN_FAILURES]:
+        screen.plain(f"   failed: {failure}")
+    if len(count.failures) > SHOWN_FAILURES:
+        screen.plain(f"   and {number(len(count.failures) - SHOWN_FAILURES)} more failed")
+
+
+def _tell_addresses(screen: Screen, stage: Stage) -> None:
+    screen.chapter("Everything goes on running, until Ctrl-C")
+    screen.say(f"callers come to        {stage.proxy}")
+    screen.say(f"console and admin API  {stage.admin}")
+    screen.say(f"the shop by itself     {stage.monolith}")
+    screen.say("routes.yaml, the state, the databases and all logs are in this folder, which stays:")
+    screen.command(f"cd {stage.folder}")
+    screen.command("strangler status")
+
+
+def _tell_end(screen: Screen, count: Count, seconds: float) -> None:
+    failed = number(len(count.failures))
+    screen.plain(f"\nDone in {seconds:.0f} s: {number(count.requests)} requests, {failed} failed.")
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for each in group.exceptions:
+        if isinstance(each, BaseExceptionGroup):
+            yield from _leaves(each)
+        else:
+            yield each

@@ -1,0 +1,152 @@
+"""`python -m demo`, as `make demo` runs it, only shorter."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+from uuid import uuid4
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MARK = "STRANGLER_DEMO_TEST"
+WITHIN = 60.0
+
+
+class Demo:
+    """A demo under way. Whatever it starts carries the mark in its environment, whoever its parent is by then."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self.mark = uuid4().hex
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "demo", "--quick", *options],
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": str(folder), MARK: self.mark},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+        )
+        self.said = ""
+
+    @property
+    def output(self) -> IO[str]:
+        assert self.process.stdout is not None
+        return self.process.stdout
+
+    def until(self, text: str) -> None:
+        while text not in self.said:
+            line = self.output.readline()
+            assert line, f"the demo ended before it said {text!r}:\n{self.said}"
+            self.said += line
+
+    def end(self) -> int:
+        self.said += self.output.read()
+        return self.process.wait(WITHIN)
+
+    def alive(self) -> list[psutil.Process]:
+        return [process for process in psutil.process_iter() if self._ours(process)]
+
+    def _ours(self, process: psutil.Process) -> bool:
+        try:
+            return process.environ().get(MARK) == self.mark and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+    def left_nothing(self) -> bool:
+        return not self.alive() and not list(self.folder.iterdir())
+
+
+@contextmanager
+def demo(folder: Path, *options: str) -> Iterator[Demo]:
+    running = Demo(folder, *options)
+    try:
+        yield running
+    finally:
+        for process in running.alive():
+            process.kill()
+        running.process.wait(WITHIN)
+        running.output.close()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WITHIN
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_tells_its_story_without_a_failed_request_and_leaves_nothing(tmp_path: Path) -> None:
+    with demo(tmp_path) as running:
+        assert running.end() == 0, running.said
+        last = running.said.splitlines()[-1]
+        assert re.fullmatch(r"Done in \d+ s: \d+ \d{3} requests, 0 failed\.", last)
+        assert "found a number that became a string: $.unit_cost.amount" in running.said
+        assert "\x1b" not in running.said
+        assert running.left_nothing()
+
+
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [(signal.SIGINT, "2  Release v1"), (signal.SIGTERM, "3  Release v2"), (signal.SIGINT, "strangler share")],
+)
+def test_a_signal_in_the_middle_leaves_no_process_and_no_folder(
+    tmp_path: Path, number: signal.Signals, moment: str
+) -> None:
+    with demo(tmp_path) as running:
+        running.until(moment)
+        assert len(running.alive()) >= 5
+        running.process.send_signal(number)
+        assert running.end() == 128 + number
+        assert "Traceback" not in running.said
+        assert running.left_nothing()
+
+
+def test_a_signal_while_the_first_process_starts_leaves_nothing(tmp_path: Path) -> None:
+    with demo(tmp_path) as running:
+        wait_for(lambda: len(running.alive()) >= 2)
+        running.process.send_signal(signal.SIGINT)
+        assert running.end() == 130
+        assert running.said == ""
+        assert running.left_nothing()
+
+
+def test_a_second_signal_does_not_disturb_the_first(tmp_path: Path) -> None:
+    with demo(tmp_path) as running:
+        running.until("2  Release v1")
+        running.process.send_signal(signal.SIGINT)
+        running.process.send_signal(signal.SIGTERM)
+        assert running.end() in {130, 143}
+        assert "Traceback" not in running.said
+        assert running.left_nothing()
+
+
+def test_a_process_that_dies_is_named(tmp_path: Path) -> None:
+    with demo(tmp_path) as running:
+        running.until("2  Release v1")
+        (shop,) = [process for process in running.alive() if "legacy_monolith" in process.cmdline()]
+        shop.kill()
+        assert running.end() == 1
+        assert "The demo stops here: monolith was killed by signal 9." in running.said
+        assert "Traceback" not in running.said
+        assert running.left_nothing()
+
+
+def test_keep_goes_on_until_it_is_told_and_keeps_the_folder(tmp_path: Path) -> None:
+    with demo(tmp_path, "--keep") as running:
+        running.until("Done in")
+        assert "console and admin API  http://127.0.0.1:" in running.said
+        assert len(running.alive()) >= 8
+        running.process.send_signal(signal.SIGINT)
+        assert running.end() == 0
+        assert not running.alive()
+        (folder,) = tmp_path.iterdir()
+        assert (folder / "routes.yaml").exists()
