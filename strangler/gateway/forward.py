@@ -230,9 +230,6 @@ class Forwarder:
             if passage.copy is not None:
                 _look_at(passage.copy, head)
             await _stream(inbound, connection, answer, passage.copy)
-        except UpstreamError:
-            self._stop(passage, connection)
-            raise
         except BaseException:
             self._stop(passage, connection)
             raise

@@ -44,14 +44,6 @@ def origin_form(target: str) -> Origin:
     return Origin(path if path.startswith("/") else "/" + path, parts.netloc.encode("latin-1"))
 
 
-@dataclass(frozen=True, slots=True)
-class Framing:
-    """How a request's body is delimited, as its head said."""
-
-    chunked: bool
-    any: bool
-
-
 def shared_headers(
     raw: tuple[tuple[bytes, bytes], ...], *, peer: str, origin: Origin, scheme: bytes, believed: bool
 ) -> list[tuple[bytes, bytes]]:

@@ -140,9 +140,7 @@ class Connection(asyncio.Protocol):
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         self._chunks = []
         self._buffered = 0
-        if self._reading_paused and self.transport is not None:
-            self._reading_paused = False
-            self.transport.resume_reading()
+        self._read_again()
         return data
 
     def finish(self) -> bool:
@@ -156,10 +154,14 @@ class Connection(asyncio.Protocol):
             and not self._writing_paused
             and self._keep_alive
         )
-        if reusable and self._reading_paused and self.transport is not None:
+        if reusable:
+            self._read_again()
+        return bool(reusable)
+
+    def _read_again(self) -> None:
+        if self._reading_paused and self.transport is not None:
             self._reading_paused = False
             self.transport.resume_reading()
-        return bool(reusable)
 
     def abort_with_error(self) -> None:
         """Close at once, and let whoever waits for the answer know."""
