@@ -63,10 +63,6 @@ class Intake:
         """Exchanges taken and not yet recorded, of all workers."""
         return sum(held.count for held in self._lines.values())
 
-    def forget(self, worker: str) -> None:
-        """A worker that is gone for good."""
-        self._lines.pop(worker, None)
-
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -84,15 +80,16 @@ class Intake:
     async def _read(self, reader: asyncio.StreamReader) -> None:
         splitter = Splitter()
         worker = ""
-        held = _Held()
+        held: _Held | None = None
         try:
             while data := await reader.read(256 * 1024):
                 for frame in splitter.feed(data):
-                    if not worker:
+                    if held is None:
                         hello = decode_hello(frame)
                         worker = hello.worker
-                        held = self._lines.setdefault(worker, held)
-                        await held.none()  # what an earlier connection brought must be settled first
+                        line = self._lines.setdefault(worker, _Held())
+                        await line.none()  # what an earlier connection brought must be settled first
+                        held = line
                         held.connected = True
                         self._on_hello(hello)
                         continue
@@ -100,7 +97,8 @@ class Intake:
                     held.count += 1
                     self._on_exchange(worker, decode_exchange(frame), held.done)
         finally:
-            held.connected = False
+            if held is not None:
+                held.hung_up()
 
 
 class _Held:
@@ -111,17 +109,22 @@ class _Held:
         self.connected = False
         self._changed = asyncio.Event()
 
+    def hung_up(self) -> None:
+        self.connected = False
+        self._changed.set()
+
     def done(self) -> None:
         self.count -= 1
         self._changed.set()
 
     async def room(self) -> None:
-        await self._below(HELD)
+        while self.count >= HELD:
+            await self._change()
 
     async def none(self) -> None:
-        await self._below(1)
+        while self.connected or self.count:
+            await self._change()
 
-    async def _below(self, limit: int) -> None:
-        while self.count >= limit:
-            self._changed.clear()
-            await self._changed.wait()
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
