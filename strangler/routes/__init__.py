@@ -17,6 +17,8 @@ from strangler.routes.model import (
     CompareRules,
     HeaderEdits,
     IdentitySource,
+    Limits,
+    ListenerTls,
     Match,
     PathPattern,
     Percent,
@@ -25,12 +27,14 @@ from strangler.routes.model import (
     Side,
     Stage,
     Table,
+    Timeouts,
     Upstream,
+    UpstreamTls,
 )
 from strangler.routes.nodes import MOST_BYTES
 from strangler.routes.outgoing import Headers, edit_headers, target_for
 from strangler.routes.parse import parse
-from strangler.routes.units import format_percent, parse_duration, parse_percent
+from strangler.routes.units import format_percent, format_size, parse_duration, parse_percent, parse_size
 
 __all__ = [
     "MINTED_COOKIE",
@@ -48,6 +52,8 @@ __all__ = [
     "HeaderEdits",
     "Headers",
     "IdentitySource",
+    "Limits",
+    "ListenerTls",
     "Match",
     "Matcher",
     "PathPattern",
@@ -58,15 +64,19 @@ __all__ = [
     "Side",
     "Stage",
     "Table",
+    "Timeouts",
     "Upstream",
+    "UpstreamTls",
     "bucket",
     "caller_hash",
     "edit_headers",
     "equal_claims",
     "format_percent",
+    "format_size",
     "parse",
     "parse_duration",
     "parse_percent",
+    "parse_size",
     "set_value",
     "shadow_bucket",
     "target_for",

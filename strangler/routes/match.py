@@ -213,6 +213,25 @@ class _Node:
 
     def search(self, search: _Search, at: int) -> _Candidate | None:
         """The best candidate below this node, from the segment `at` on."""
+        node, segments = self, search.segments
+        last = len(segments)
+        while (
+            at < last and node.rest is None and node.regex is None
+        ):  # follow as long as only one way leads on
+            segment = segments[at]
+            child = node.literals.get(segment)
+            if child is None:
+                child = node.parameter if segment else None  # an empty segment is no parameter
+                if child is None:
+                    return None
+            elif node.parameter is not None:
+                break
+            node = child
+            at += 1
+        return node._fork(search, at)
+
+    def _fork(self, search: _Search, at: int) -> _Candidate | None:
+        """The best of several ways, tried from the most specific on."""
         segments = search.segments
         if at == len(segments):
             if self.end is not None and (found := self.end.pick(search)):
@@ -222,7 +241,7 @@ class _Node:
             child = self.literals.get(segment)
             if child is not None and (found := child.search(search, at + 1)):
                 return found
-            if segment:  # an empty segment is no parameter
+            if segment:
                 if self.regex is not None and (found := self.regex.search(search, at + 1)):
                     return found
                 if self.parameter is not None and (found := self.parameter.search(search, at + 1)):

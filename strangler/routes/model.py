@@ -16,6 +16,9 @@ Stage = Literal["legacy", "shadow", "cutover", "extracted"]
 Percent = int
 WHOLE: Percent = 100_000
 
+#: What an upstream may take before a request can be sent at all, unless the file says otherwise (seconds).
+MOST_BEFORE = 5.0
+
 #: RFC 9110 section 9.2.1.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
@@ -33,13 +36,66 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long an upstream may take, in seconds; None is for ever."""
+
+    connect: float = MOST_BEFORE  # making a connection, TLS included
+    wait: float = MOST_BEFORE  # for a free connection of the pool
+    first_byte: float = 30.0  # from the request being sent to the head of the answer
+    idle: float = 30.0  # the longest silence inside an answer, or of an upstream that does not read
+    total: float | None = None  # from the request to the last byte of the answer
+    tunnel: float = 600.0  # silence both ways on an upgraded connection
+
+    @classmethod
+    def of(cls, silence: float) -> Timeouts:
+        """What `timeout: 2s` stands for: no silence is longer, and nothing before the request is either."""
+        short = min(MOST_BEFORE, silence)
+        return cls(connect=short, wait=short, first_byte=silence, idle=silence)
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamTls:
+    """How to speak TLS with an upstream. `ca`, `certificate` and `key` are paths of PEM files."""
+
+    ca: str | None = None  # trusted instead of the system's
+    certificate: str | None = None  # ours, when the upstream asks for one
+    key: str | None = None
+    verify: bool = True
+    name: str | None = None  # expected in the upstream's certificate, and asked for; None is the URL's host
+    line: int = field(default=0, compare=False)  # where the file says so
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerTls:
+    """The certificate that callers are shown: paths of PEM files."""
+
+    certificate: str
+    key: str
+    line: int = field(default=0, compare=False)  # where the file says so
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one caller may take of the listener. Sizes in bytes, times in seconds; None is no limit."""
+
+    head: int = 64 * 1024  # request line and fields together
+    body: int | None = None
+    head_time: float = 10.0  # from the first byte of a request to the end of its head
+    idle: float = 75.0  # between two requests on one connection
+    stall: float = 60.0  # a caller who neither sends what it announced nor reads its answer
+    connections: int = 10_000  # open at once, per worker
+
+
+@dataclass(frozen=True, slots=True)
 class Upstream:
-    """A named service. `timeout` is in seconds; `health` is a path or None."""
+    """A named service. `tls` is None for plain HTTP; `health` is a path or None."""
 
     name: str
     host: str
     port: int
-    timeout: float = 30.0
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    connections: int = 512  # the pool's size, per worker
+    tls: UpstreamTls | None = None
     health: str | None = None
 
     @property
@@ -138,6 +194,10 @@ class Table:
     legacy: str
     routes: tuple[Route, ...]
     trust: tuple[IPv4Network | IPv6Network, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    tls: ListenerTls | None = None
+    access_log: str | None = None  # a path, or `stdout`
+    trace: Percent | None = WHOLE  # of the traces begun here, the share marked as sampled; None begins none
     digest: str = ""
 
     def route(self, name: str) -> Route | None:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network
-from typing import TypeVar
 
 from strangler.routes.faults import Fault, Faults, shown
+from strangler.routes.listener_section import (
+    read_access_log,
+    read_limits,
+    read_listener_tls,
+    read_trace,
+)
 from strangler.routes.match import equal_claims
 from strangler.routes.match_section import read_match
 from strangler.routes.model import (
@@ -25,28 +31,29 @@ from strangler.routes.model import (
 from strangler.routes.nodes import Node, Unreadable, read_document
 from strangler.routes.pattern import check_rewrite
 from strangler.routes.reader import Reader, Shape, checked_name
-from strangler.routes.units import parse_duration, parse_percent
+from strangler.routes.units import parse_percent
+from strangler.routes.upstream_section import read_upstream
 from strangler.routes.values import (
     IDENTITY_KINDS,
     parse_address,
     parse_editable_header,
     parse_header_value,
-    parse_health,
     parse_host_header,
     parse_identity,
     parse_network,
     parse_removable_header,
-    parse_upstream_url,
 )
 
 __all__ = ["Fault", "Faults", "parse"]
 
 _FILE = Shape(
     "the file",
-    ("version", "listen", "admin", "trust", "identity", "upstreams", "legacy", "routes"),
+    (
+        *("version", "listen", "admin", "tls", "limits", "access_log", "trace"),
+        *("trust", "identity", "upstreams", "legacy", "routes"),
+    ),
     ("version", "upstreams", "legacy"),
 )
-_UPSTREAM = Shape("an upstream", ("url", "timeout", "health"), ("url",))
 _ROUTE = Shape(
     "a route",
     ("name", "match", "extracted", "share", "shadow", "rewrite", "headers", "compare"),
@@ -61,22 +68,23 @@ _COMPARE = Shape(
 _LISTEN = Address("127.0.0.1", 8080)
 _ADMIN = Address("127.0.0.1", 9090)
 
-T = TypeVar("T")
 CheckRule = Callable[[str], str | None]
 
 
-def parse(data: bytes, *, file: str, check_rule: CheckRule) -> Table:
+def parse(data: bytes, *, file: str, check_rule: CheckRule, folder: str = "") -> Table:
     """The table that a routes file says. Raises Faults, with all of them at once.
 
     `file` is the name that the faults carry. `check_rule` gets each entry of `compare.ignore` and returns what is
-    wrong with it, or None.
+    wrong with it, or None. `folder` is where the relative paths in the file begin; without it they stay as they are.
     """
     try:
         document = read_document(data)
     except Unreadable as error:
         raise Faults(file, [error.fault]) from None
     reader = Reader(document.faults)
-    table = _TableReader(reader, check_rule).table(document.root, hashlib.sha256(data).hexdigest())
+    own = posixpath.normpath(posixpath.join(folder, posixpath.basename(file)))
+    tables = _TableReader(reader, check_rule, folder, own)
+    table = tables.table(document.root, hashlib.sha256(data).hexdigest())
     if reader.faults:
         raise Faults(file, reader.faults)
     return table
@@ -85,9 +93,11 @@ def parse(data: bytes, *, file: str, check_rule: CheckRule) -> Table:
 class _TableReader:
     """Reads the sections of the file. What has a fault is left out of the table, which is then thrown away."""
 
-    def __init__(self, reader: Reader, check_rule: CheckRule) -> None:
+    def __init__(self, reader: Reader, check_rule: CheckRule, folder: str, own: str) -> None:
         self._reader = reader
         self._check_rule = check_rule
+        self._folder = folder
+        self._own = own
         self._fields: dict[str, Node] = {}
         self._upstream_lines: dict[str, int] = {}
 
@@ -103,7 +113,20 @@ class _TableReader:
             reader.fault(place, f"listen and admin are the same address, {listen}")
         legacy = self._upstream_name(fields["legacy"], "legacy") if "legacy" in fields else None
         routes = self._routes(legacy)
-        return Table(listen, admin, self._identity(), upstreams, legacy or "", routes, self._trust(), digest)
+        return Table(
+            listen=listen,
+            admin=admin,
+            identity=self._identity(),
+            upstreams=upstreams,
+            legacy=legacy or "",
+            routes=routes,
+            trust=self._trust(),
+            limits=read_limits(reader, fields),
+            tls=read_listener_tls(reader, root, fields, self._folder),
+            access_log=read_access_log(reader, fields, self._folder, self._own),
+            trace=read_trace(reader, fields),
+            digest=digest,
+        )
 
     def _address(self, key: str, default: Address) -> Address:
         if key not in self._fields:
@@ -141,17 +164,10 @@ class _TableReader:
         for key, key_node, value in self._reader.entries(self._fields["upstreams"], "upstreams"):
             self._upstream_lines[key] = key_node.line
             name = self._reader.value(key_node, "upstream", checked_name)
-            fields = self._reader.fields(value, _UPSTREAM)
-            address = self._optional(fields, "url", parse_upstream_url, _LISTEN)
-            timeout = self._optional(fields, "timeout", parse_duration, 30.0)
-            health = self._optional(fields, "health", parse_health, None)
+            upstream = read_upstream(self._reader, name or "", value, self._folder)
             if name is not None:
-                upstreams[name] = Upstream(name, address.host, address.port, timeout, health)
+                upstreams[name] = upstream
         return upstreams
-
-    def _optional(self, fields: dict[str, Node], key: str, convert: Callable[[str], T], default: T) -> T:
-        value = self._reader.value(fields[key], key, convert) if key in fields else None
-        return default if value is None else value
 
     def _upstream_name(self, node: Node, what: str) -> str | None:
         name = self._reader.text(node, what)
@@ -200,8 +216,8 @@ class _TableReader:
             self._reader.fault(
                 fields["extracted"], f"extracted {shown(extracted)} is the legacy upstream itself"
             )
-        share: Percent = self._optional(fields, "share", parse_percent, 0)
-        shadow: Percent = self._optional(fields, "shadow", parse_percent, 0)
+        share: Percent = self._reader.optional(fields, "share", parse_percent, 0)
+        shadow: Percent = self._reader.optional(fields, "shadow", parse_percent, 0)
         rewrite = self._rewrite(fields, match.path if match else None)
         headers = self._headers(fields["headers"]) if "headers" in fields else HeaderEdits()
         compare = self._compare(fields["compare"]) if "compare" in fields else CompareRules()

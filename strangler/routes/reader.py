@@ -70,6 +70,11 @@ class Reader:
             self.fault(node, f"{what} {shown(text)}: {error}")
             return None
 
+    def optional(self, fields: dict[str, Node], key: str, convert: Callable[[str], T], default: T) -> T:
+        """The value of a key, or the default when the key is missing, faulty or converted to None."""
+        value = self.value(fields[key], key, convert) if key in fields else None
+        return default if value is None else value
+
     def items(self, node: Node, what: str) -> list[Node]:
         """The items of a list. A key with nothing after it is an empty list."""
         sequence = behind(node)
@@ -120,6 +125,14 @@ class Reader:
                 if key not in fields:
                     self.fault(node, f"the key {shown(key)} is missing in {shape.what}")
         return fields
+
+
+def line_of(node: Node, key: str) -> int:
+    """The line where a key of a mapping stands, which may be the one before its value's."""
+    mapping = behind(node)
+    entries = mapping.entries if isinstance(mapping, Mapping) else []
+    places = ((behind(place), place.line) for place, _ in entries)
+    return next((line for name, line in places if isinstance(name, Scalar) and name.text == key), node.line)
 
 
 def checked_name(text: str) -> str:

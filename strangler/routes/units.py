@@ -1,16 +1,43 @@
-"""Percentages and durations as they are written in routes.yaml."""
+"""Percentages, durations, sizes and numbers of connections as they are written in routes.yaml."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
 from strangler.routes.model import WHOLE, Percent
 
 _PERCENT = re.compile(r"([0-9]{1,9})(?:\.([0-9]+))?%")
-_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h)")
+_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
+_ZERO = re.compile(r"0+(\.0+)?")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+#: Less is a slip of the unit: no network and no caller is that fast.
+_SHORTEST = 0.001
 _LONGEST = 24 * 3600.0
+_SIZE = re.compile(r"([0-9]+)(B|KiB|MiB|GiB)")
+_NEARLY_A_SIZE = re.compile(r"([0-9]{1,12}) ?([A-Za-z]*)")
+_BYTES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+_LARGEST_SIZE = 1024**4
+_UNITS_MEANT = {
+    spelling: unit
+    for unit, spellings in {
+        "B": ("", "b", "byte", "bytes"),
+        "KiB": ("k", "kb", "kib"),
+        "MiB": ("m", "mb", "mib"),
+        "GiB": ("g", "gb", "gib"),
+    }.items()
+    for spelling in spellings
+}
+_NUMBER_OF_CONNECTIONS = re.compile(r"[0-9]{1,7}")
+#: As many descriptors as Linux lets a process have unless told otherwise (fs.nr_open).
+_MOST_CONNECTIONS = 1_000_000
+
+#: What other formats call `none`. `access_log: off` would otherwise be a file of that name.
+_NONE_MEANT = {"~", "-", "null", "nil", "none", "off", "no", "false", "never", "unlimited", "infinite"}
+
+T = TypeVar("T")
 
 
 def parse_percent(text: str) -> Percent:
@@ -37,15 +64,68 @@ def format_percent(percent: Percent) -> str:
 
 
 def parse_duration(text: str) -> float:
-    """`250ms`, `2s`, `10m` or `1h` in seconds: more than nothing, a day at most. ValueError otherwise."""
-    found = _DURATION.fullmatch(text)
+    """`250ms`, `2s`, `10m` or `1h` in seconds: from a millisecond to a day. ValueError says what to write instead."""
+    # Nothing is nothing in any unit: what is wrong with it is not that the unit is missing.
+    found = _DURATION.fullmatch(f"{text}s" if _ZERO.fullmatch(text) else text)
     if found is None:
         if _NUMBER.fullmatch(text):
             raise ValueError(f"the unit is missing: write {text}s (or ms, m, h)")
+        if text == "none":
+            raise ValueError("this cannot be none; a duration is a day (24h) at most")
         raise ValueError("write a duration such as 250ms, 2s or 10m")
     seconds = float(found[1]) * _SECONDS[found[2]]
-    if seconds <= 0:
-        raise ValueError("a duration must be longer than nothing")
+    if seconds < _SHORTEST:
+        raise ValueError("a duration is a millisecond (1ms) at least")
     if seconds > _LONGEST:
         raise ValueError("a duration is a day (24h) at most")
     return seconds
+
+
+def parse_size(text: str, least: int = 0, most: int = _LARGEST_SIZE) -> int:
+    """`64KiB` or `1MiB` in bytes, from `least` to `most`. ValueError says what to write instead."""
+    span = f"write a size from {format_size(least)} to {format_size(most)}"
+    found = _SIZE.fullmatch("0B" if least and _ZERO.fullmatch(text) else text)
+    if found is None:
+        raise ValueError(_size_meant(text) or f"{span}, such as 64KiB")
+    digits = found[1].lstrip("0") or "0"
+    # Python refuses to read a number of more than 4300 digits (CVE-2020-10735); 15 are far too many here.
+    size = int(digits) * _BYTES[found[2]] if len(digits) <= 15 else most + 1
+    if not least <= size <= most:
+        raise ValueError(span)
+    return size
+
+
+def _size_meant(text: str) -> str | None:
+    """What to write instead of `64k`, `64 KB` or `65536`."""
+    meant = _NEARLY_A_SIZE.fullmatch(text)
+    unit = _UNITS_MEANT.get(meant[2].lower()) if meant else None
+    if meant is None or unit is None:
+        return None
+    why = "" if meant[2] else "the unit is missing: "
+    return f"{why}write {meant[1]}{unit}; the units are B, KiB, MiB and GiB"
+
+
+def format_size(size: int) -> str:
+    """The shortest text that `parse_size` reads back: `64KiB`, `1500B`."""
+    unit = max((unit for unit, count in _BYTES.items() if size % count == 0), key=_BYTES.__getitem__)
+    return f"{size // _BYTES[unit]}{unit}" if size else "0B"
+
+
+def parse_connections(text: str) -> int:
+    """How many connections may be open at once. ValueError otherwise."""
+    if not _NUMBER_OF_CONNECTIONS.fullmatch(text) or not 1 <= int(text) <= _MOST_CONNECTIONS:
+        raise ValueError(f"write a whole number from 1 to {_MOST_CONNECTIONS}")
+    return int(text)
+
+
+def or_none(convert: Callable[[str], T]) -> Callable[[str], T | None]:
+    """A converter that also takes the word `none`, and gives None for it."""
+
+    def converted(text: str) -> T | None:
+        if text == "none":
+            return None
+        if text.lower() in _NONE_MEANT:
+            raise ValueError("write none")
+        return convert(text)
+
+    return converted

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from strangler.routes.model import Address, IdentitySource
@@ -15,6 +18,11 @@ _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 _ADDRESS = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*):([0-9]{1,5})")
 _HOST_HEADER = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]+")
 _PATH = re.compile(r"/[\x21-\x22\x24-\x7e]*")
+#: RFC 1035 section 2.3.4. Looking up what breaks these is no OSError in Python but a UnicodeError.
+_LONGEST_LABEL, _LONGEST_HOST = 63, 253
+#: NUL ends a path in C, the others end a line, and a lone surrogate is no text at all.
+_NO_PATH = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_LONGEST_PATH = 4095  # bytes; PATH_MAX of Linux, less the NUL
 
 
 def _words(text: str) -> frozenset[str]:
@@ -34,6 +42,9 @@ CONNECTION_HEADERS = _words(
     "proxy-connection te trailer transfer-encoding upgrade"
 )
 
+#: RFC 9110 sections 4.2.1 and 4.2.2.
+_PORTS = {"http": 80, "https": 443}
+
 IDENTITY_KINDS = ("header", "cookie", "client-address")
 
 
@@ -48,8 +59,11 @@ def parse_address(text: str) -> Address:
 def _checked_host(text: str) -> str:
     if text.startswith("["):
         return str(IPv6Address(text[1:-1]))
-    if not _HOST.fullmatch(text):
+    labels = text.split(".")
+    if not _HOST.fullmatch(text) or not all(0 < len(label) <= _LONGEST_LABEL for label in labels):
         raise ValueError("this is not the name or address of a host")
+    if len(text) > _LONGEST_HOST:
+        raise ValueError(f"the name of a host is {_LONGEST_HOST} characters at most")
     return text
 
 
@@ -59,24 +73,69 @@ def _checked_port(port: int, lowest: int) -> int:
     return port
 
 
-def parse_upstream_url(text: str) -> Address:
-    """`http://127.0.0.1:8001`: a scheme, a host and perhaps a port, nothing else."""
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A scheme, a host and a port (RFC 9110 section 4.3.1). `secure` is https."""
+
+    secure: bool
+    address: Address
+
+
+def parse_upstream_url(text: str) -> Origin:
+    """`http://127.0.0.1:8001` or `https://payments.internal`: scheme, host and perhaps a port, nothing else."""
     if not text.isascii() or re.search(r"[\s\x00-\x1f\x7f]", text):
         raise ValueError("this is not a URL")
     url = urlsplit(text)
-    if url.scheme == "https":
-        raise ValueError("https to an upstream is not supported by this release")
-    if url.scheme != "http" or not url.netloc:
-        raise ValueError("write a URL such as http://127.0.0.1:8001")
+    if url.scheme not in _PORTS or not url.netloc:
+        raise ValueError("write a URL such as http://127.0.0.1:8001 or https://payments.internal")
     if "@" in url.netloc:
         raise ValueError("a user or a password cannot stand in the URL")
     if url.path not in {"", "/"}:
         raise ValueError("a path cannot stand in the URL; `rewrite` changes the path of a route")
     if "?" in text or "#" in text:
         raise ValueError("a query or a fragment cannot stand in the URL")
-    port = 80 if url.port is None else url.port
+    port = _PORTS[url.scheme] if url.port is None else url.port
     host = url.hostname or ""
-    return Address(_checked_host(f"[{host}]" if ":" in host else host), _checked_port(port, lowest=1))
+    host = _checked_host(f"[{host}]" if ":" in host else host)
+    return Origin(url.scheme == "https", Address(host, _checked_port(port, lowest=1)))
+
+
+def parse_server_name(text: str) -> str:
+    """The name or the address that a certificate is for, in lower case."""
+    if "%" not in text:  # the zone of an address is this machine's own affair (RFC 4007 section 11.2)
+        with suppress(ValueError):
+            return str(ip_address(text))
+    if ":" in text:
+        raise ValueError("write a name or an address alone, without a port or brackets")
+    return _checked_host(text.lower())
+
+
+def parse_file(text: str, folder: str) -> str:
+    """The path of a file; a relative one begins in `folder`."""
+    if _NO_PATH.search(text):
+        raise ValueError("a path cannot hold control characters such as NUL or a line's end")
+    path = posixpath.join(folder, text)
+    if len(path.encode("utf-8", "surrogateescape")) > _LONGEST_PATH:  # the folder may be no UTF-8 (PEP 383)
+        raise ValueError(f"a path is {_LONGEST_PATH} bytes at most")
+    if posixpath.basename(path) in {"", ".", ".."}:
+        raise ValueError("this is the path of a folder; write that of a file")
+    return path
+
+
+def parse_access_log(text: str, folder: str) -> str:
+    """`stdout`, or the path of a file."""
+    if text == "stdout":
+        return text
+    if text.lower() in {"stdout", "stderr", "syslog", "on", "yes", "true"}:
+        raise ValueError(f"write stdout, none or the path of a file; one that is called so is ./{text}")
+    return parse_file(text, folder)
+
+
+def parse_flag(text: str) -> bool:
+    """`true` or `false`."""
+    if text not in {"true", "false"}:
+        raise ValueError("write true or false")
+    return text == "true"
 
 
 def parse_health(text: str) -> str:

@@ -146,6 +146,18 @@ def test_a_value_that_cannot_be_replaced_is_refused(path: Path, state: Path) -> 
     assert ledger.read(state).entries == ()
 
 
+def test_relative_paths_begin_in_the_folder_where_the_file_is_looked_for(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_text(TEXT + "access_log: access.jsonl\n")
+    monkeypatch.chdir(tmp_path)
+    link = tmp_path / "link.yaml"
+    link.symlink_to("conf/routes.yaml")
+    found = [read_table(each)[0].access_log for each in (path, Path("conf/routes.yaml"), link)]
+    in_conf = str(tmp_path / "conf" / "access.jsonl")
+    assert found == [in_conf, in_conf, str(tmp_path / "access.jsonl")]
+
+
 def test_mode_stays_and_a_link_stays_a_link(path: Path, state: Path, tmp_path: Path) -> None:
     path.chmod(0o640)
     link = tmp_path / "link.yaml"

@@ -12,18 +12,23 @@ from hypothesis import strategies as st
 
 from strangler.routes import (
     MOST_BYTES,
+    WHOLE,
     Address,
     CompareRules,
     Faults,
     HeaderEdits,
     IdentitySource,
+    Limits,
+    ListenerTls,
     Match,
     PathPattern,
     Route,
     Router,
     Segment,
     Table,
+    Timeouts,
     Upstream,
+    UpstreamTls,
     parse,
 )
 
@@ -33,12 +38,21 @@ WHOLE_FILE = b"""\
 version: 1
 listen: "[::1]:8080"
 admin: localhost:0
+tls: {certificate: certs/proxy.pem, key: /etc/proxy.key}
+limits: {head: 16KiB, body: 2MiB, head_time: 1s, idle: 2m, stall: 500ms, connections: 100}
+access_log: logs/access.jsonl
+trace: 0.5%
 trust: [10.0.0.0/8, "::1"]
 identity: [header:X-User-Id, cookie:session, client-address]
 
 upstreams:
   monolith:  {url: http://127.0.0.1:8001}
   payments:  {url: "http://payments.internal", timeout: 250ms, health: "/healthz?deep=1"}
+  secure:
+    url: https://payments.internal
+    timeout: {connect: 1s, wait: 2s, first_byte: 3s, idle: 4s, total: 5s, tunnel: 6s}
+    connections: 7
+    tls: {ca: certs/ca.pem, certificate: me.pem, key: ../me.key, verify: true, name: Pay.internal}
 legacy: monolith   # answers the rest
 
 routes:
@@ -100,9 +114,22 @@ def test_a_whole_file() -> None:
         "client-address",
     ]
     assert found.upstreams == {
-        "monolith": Upstream("monolith", "127.0.0.1", 8001, 30.0, None),
-        "payments": Upstream("payments", "payments.internal", 80, 0.25, "/healthz?deep=1"),
+        "monolith": Upstream("monolith", "127.0.0.1", 8001),
+        "payments": Upstream(
+            "payments", "payments.internal", 80, timeouts=Timeouts.of(0.25), health="/healthz?deep=1"
+        ),
+        "secure": Upstream(
+            "secure",
+            "payments.internal",
+            443,
+            timeouts=Timeouts(connect=1, wait=2, first_byte=3, idle=4, total=5, tunnel=6),
+            connections=7,
+            tls=UpstreamTls("certs/ca.pem", "me.pem", "../me.key", verify=True, name="pay.internal", line=18),
+        ),
     }
+    assert found.limits == Limits(16 * 1024, 2 * 1024**2, 1.0, 120.0, 0.5, 100)
+    assert found.tls == ListenerTls("certs/proxy.pem", "/etc/proxy.key", line=4)
+    assert (found.access_log, found.trace) == ("logs/access.jsonl", 500)
     assert found.legacy == "monolith"
     assert read == Route(
         name="payment-read",
@@ -120,7 +147,7 @@ def test_a_whole_file() -> None:
         rewrite="/v2/{payment_id}/**",
         headers=HeaderEdits((("Host", "pay.internal"), ("X-Flag", "no")), ("Cookie",)),
         compare=CompareRules(("$.at", "header:etag")),
-        line=13,
+        line=22,
     )
     assert write.match.methods == {"POST", "PUT"}
     assert (write.match.host, write.match.headers, write.match.query) == (
@@ -135,7 +162,10 @@ def test_the_shortest_file_has_the_documented_defaults() -> None:
     found = table("version: 1\nupstreams: {a: {url: http://a}}\nlegacy: a\nroutes:\n")
     assert (str(found.listen), str(found.admin)) == ("127.0.0.1:8080", "127.0.0.1:9090")
     assert (found.identity, found.trust, found.routes) == ((), (), ())
-    assert found.upstreams["a"] == Upstream("a", "a", 80, timeout=30.0, health=None)
+    assert found.upstreams["a"] == Upstream("a", "a", 80, Timeouts(), 512, None, None)
+    assert found.upstreams["a"].timeouts == Timeouts(5.0, 5.0, 30.0, 30.0, None, 600.0)
+    assert found.limits == Limits(65_536, None, 10.0, 75.0, 60.0, 10_000)
+    assert (found.tls, found.access_log, found.trace) == (None, None, WHOLE)
 
 
 def test_the_examples_of_the_reference_are_taken() -> None:
@@ -185,7 +215,7 @@ def test_anchors_stand_for_what_they_name() -> None:
         "  - {name: r, match: /r, extracted: b, share: &s 5%, compare: &c {ignore: [$.a]}}\n"
         "  - {name: s, match: /s, extracted: b, share: *s, shadow: *s, compare: *c}\n"
     )
-    assert found.upstreams["b"].timeout == 2.0
+    assert found.upstreams["b"].timeouts == Timeouts.of(2.0)
     assert (found.routes[1].share, found.routes[1].shadow) == (5000, 5000)
     assert found.routes[1].compare.ignore == ("$.a",)
 
@@ -338,6 +368,9 @@ SPLINTERS = [
     "http://[::1",
     "http://a:99999999999",
     "999999999h",
+    "99999999999999999999GiB",
+    "none",
+    "https://",
 ]
 
 
