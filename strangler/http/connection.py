@@ -1,75 +1,92 @@
 """One connection to an upstream: bytes out, one parsed answer in, with back-pressure both ways.
 
-The protocol is an asyncio one; httptools (llhttp) parses. A connection carries one exchange at a time:
-`send`, then `answer`, then `read` until it returns no bytes, after which it may carry the next one.
+A connection carries one exchange at a time: `begin`,
+then `read_now` until `complete`, then `finish`. Whoever owns the exchange is told through `on_moved`
+that something has happened, and looks: there is one place to look at, and no future, task or timer per exchange
+(docs/decisions/0007-callbacks.md). `answer` and `read` are the same for a coroutine.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol
 
-import httptools
-
-from strangler.http.errors import CutShort, Malformed, Stale, TimedOut, UpstreamError
+from strangler.http.errors import Stale, TimedOut
+from strangler.http.outbox import Sender
+from strangler.http.reading import AnswerReader, Head
 
 #: An upstream that is this far ahead of its reader is not read from until the reader has caught up.
 HIGH_WATER = 256 * 1024
-#: More than this much head is not an answer but an attack or a mistake.
-MAX_HEAD = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The head of an answer. `length` is None unless the upstream announced one."""
+class Times(Protocol):
+    """How long things may take, in seconds; None is for ever. What they mean: docs/routes.md, `timeout`."""
 
-    status: int
-    reason: bytes
-    headers: tuple[tuple[bytes, bytes], ...]
-    length: bytes | None
-    chunked: bool
+    @property
+    def connect(self) -> float:
+        """Making a connection."""
+
+    @property
+    def wait(self) -> float:
+        """Waiting for a free connection."""
+
+    @property
+    def first_byte(self) -> float:
+        """From the request being sent to the answer's head."""
+
+    @property
+    def idle(self) -> float:
+        """The longest silence inside an answer, and of an upstream that does not read."""
+
+    @property
+    def total(self) -> float | None:
+        """From the request to the answer's last byte."""
+
+    @property
+    def tunnel(self) -> float:
+        """Silence both ways on an upgraded connection."""
 
 
-class Connection(asyncio.Protocol):
-    """A connection to an upstream. `timeout` is the longest silence in seconds, at any point."""
+class Raw(Protocol):
+    """Who takes the bytes of an upgraded connection (RFC 9110 section 7.8)."""
 
-    def __init__(self, timeout: float) -> None:
-        self.timeout = timeout
+    def received(self, data: bytes) -> None:
+        """Bytes from the peer."""
+
+    def ended(self) -> None:
+        """The peer will send no more."""
+
+    def lost(self) -> None:
+        """The connection is gone."""
+
+    def writable(self) -> None:
+        """The peer reads again."""
+
+
+class Connection(AnswerReader, Sender, asyncio.Protocol):
+    """A connection to an upstream."""
+
+    def __init__(self, times: Times) -> None:
+        AnswerReader.__init__(self)
+        Sender.__init__(self)
+        self.times = times
         self.exchanges = 0
-        self.transport: asyncio.Transport | None = None
-        self.on_informational: Any = None  # called with the status of a 1xx answer
-        self.on_lost: Any = None  # called with the connection when it is gone
+        self.on_moved: Callable[[], None] | None = None
+        self.on_lost: Callable[[Connection], None] | None = None  # called when it is gone
+        self.writing_paused = False  # the upstream does not read: send no more for now
         self._loop = asyncio.get_running_loop()
-        self._reader: asyncio.Future[None] | None = None
-        self._writer: asyncio.Future[None] | None = None
-        self._writing_paused = False
+        #: No limit is shorter than this, so a check this often never comes late (see `_check`).
+        self._tick = min(times.first_byte, times.idle, times.total or times.idle)
+        self._alarm: asyncio.TimerHandle | None = None
         self._reading_paused = False
-        self._timers: dict[asyncio.Future[None], asyncio.TimerHandle] = {}
-        self._active = 0.0  # when the request last moved, in the loop's time
-        self.sending = False  # the owner still has request body to send
         self._busy = False
-        self._parser: Any = None
-        self._clear()
+        self._raw: Raw | None = None
+        self.sending = False  # the owner still has request body to send
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "busy" if self._busy else "idle"
         return f"<Connection {state}, {self.exchanges} exchanges>"
-
-    def _clear(self) -> None:
-        self.head: Head | None = None
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._head_size = 0
-        self._reason = b""
-        self._length: bytes | None = None
-        self._chunked = False
-        self._chunks: list[bytes] = []
-        self._buffered = 0
-        self._complete = False
-        self._error: UpstreamError | None = None
-        self._any_byte = False
-        self._without_body = False
-        self._keep_alive = False
 
     # -- what the owner calls ------------------------------------------------------------------------------
 
@@ -78,131 +95,157 @@ class Connection(asyncio.Protocol):
         """True when nothing can be sent any more."""
         return self.transport is None or self.transport.is_closing()
 
-    @property
-    def complete(self) -> bool:
-        """True when the whole answer has arrived, read or not."""
-        return self._complete
+    def begin(
+        self, data: bytes, *, without_body: bool = False, upgrade: bool = False, more: bool = False
+    ) -> None:
+        """Send the first bytes of a request.
 
-    @property
-    def has_unread(self) -> bool:
-        """True when bytes of the body have arrived that nobody has read."""
-        return bool(self._chunks)
-
-    def begin(self, data: bytes, *, without_body: bool = False) -> None:
-        """Send the first bytes of a request. `without_body` says that its answer has none (HEAD)."""
-        self._clear()
-        self._without_body = without_body
-        self._parser = httptools.HttpResponseParser(self)
+        `without_body` says that its answer has none (HEAD), `upgrade` that it asks for another protocol, `more`
+        that there is more of it to come: `write`, and at the end `sent`.
+        """
+        self.expect(without_body=without_body, upgrade=upgrade)
         self._busy = True
-        self.sending = False
+        self.sending = more
         self.exchanges += 1
+        self._began = self._asked = self._since = self._loop.time()
         if self.transport is None:
-            self._error = Stale("closed before the request was sent")
+            self.error = Stale("closed before the request was sent")
+            self._loop.call_soon(self._moved)
             return
-        self.transport.write(data)
+        if self._alarm is None:
+            self._alarm = self._loop.call_later(self._tick, self._check)
+        self.push(data)
 
-    async def write(self, data: bytes) -> None:
-        """Send more of the request; waits while the upstream does not read. Raises UpstreamError."""
-        if self._error is not None:
-            raise self._error
-        if self.transport is None or self.transport.is_closing():
-            raise CutShort("closed while the request was being sent")
-        self.transport.write(data)
-        if self._writing_paused:
-            self._writer = self._loop.create_future()
-            await self._wait(self._writer)
+    def write(self, data: bytes) -> None:
+        """Send more of the request. While `writing_paused` is true, nobody should."""
+        if self.transport is not None and self.error is None:
+            self.push(data)
+            self._since = self._loop.time()
+
+    def sent(self) -> None:
+        """The request is out as a whole: from now on the upstream is the one to be waited for."""
+        self.sending = False
+        self._asked = self._since = self._loop.time()
+
+    def read_now(self) -> bytes:
+        """What has arrived of the body and was not read yet, perhaps nothing."""
+        if self._reading_paused:
+            self._read_again()
+        return self.take()
+
+    def finish(self) -> bool:
+        """End the exchange. True when the connection may carry another one."""
+        self._busy = False
+        self.on_moved = self.on_informational = None
+        self.forget()
+        return bool(
+            self.complete
+            and self.keep_alive
+            and not self.sending
+            and not self._chunks
+            and self.error is None
+            and not self.closed
+            and not self.writing_paused
+            and self._raw is None
+        )
+
+    def abort(self) -> None:
+        """Close at once, whatever is under way."""
+        self._busy = False
+        self.on_moved = self.on_informational = None
+        if self.transport is not None:
+            self.transport.abort()
+
+    def switch(self, raw: Raw) -> None:
+        """From now on the connection carries something else than HTTP."""
+        self.flush()
+        self._raw = raw
+        self.on_moved = self.on_informational = None
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    # -- the same, for a coroutine -------------------------------------------------------------------------
 
     async def answer(self) -> Head:
         """The head of the answer. Raises UpstreamError."""
         while self.head is None:
-            if self._error is not None:
-                raise self._error
-            self._reader = self._loop.create_future()
-            await self._wait(self._reader)
+            if self.error is not None:
+                raise self.error
+            await self._something()
         return self.head
 
     async def read(self) -> bytes:
         """The next bytes of the body; b"" when it is complete. Raises UpstreamError."""
         while not self._chunks:
-            if self._complete:
+            if self.complete:
                 return b""
-            if self._error is not None:
-                raise self._error
-            self._reader = self._loop.create_future()
-            await self._wait(self._reader)
+            if self.error is not None:
+                raise self.error
+            await self._something()
         return self.read_now()
 
-    def read_now(self) -> bytes:
-        """What has arrived of the body and was not read yet, perhaps nothing."""
-        chunks = self._chunks
-        if not chunks:
-            return b""
-        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        self._chunks = []
-        self._buffered = 0
-        self._read_again()
-        return data
+    async def drain(self) -> None:
+        """Wait until the upstream reads again. Raises UpstreamError."""
+        while self.writing_paused and self.error is None:
+            await self._something()
+        if self.error is not None:
+            raise self.error
 
-    def finish(self) -> bool:
-        """End the exchange. True when the connection may carry another one."""
-        self._busy = False
-        reusable = (
-            self._complete
-            and not self._chunks
-            and self._error is None
-            and not self.closed
-            and not self._writing_paused
-            and self._keep_alive
-        )
-        if reusable:
-            self._read_again()
-        return bool(reusable)
+    async def _something(self) -> None:
+        moved = self._loop.create_future()
+        self.on_moved = lambda: None if moved.done() else moved.set_result(None)
+        try:
+            await moved
+        finally:
+            self.on_moved = None
+
+    # -- time ----------------------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        """Look whether anything has taken too long; look again before anything could.
+
+        A timer for each wait would cost more than the waits. One look every `_tick` seconds, and one at the very
+        moment when a limit is reached, are as exact.
+        """
+        self._alarm = None
+        if not self._busy or self.complete or self.error is not None:
+            return  # the next exchange sets it anew
+        now = self._loop.time()
+        due, limit = self._due()
+        if now >= due:
+            self.fail(TimedOut(f"silent for {limit:g} s"))
+            if self.transport is not None:
+                self.transport.abort()
+            self._moved()
+            return
+        self._alarm = self._loop.call_later(min(due - now, self._tick), self._check)
+
+    def _due(self) -> tuple[float, float]:
+        """When the present wait has lasted too long, and the limit that it then has reached."""
+        times = self.times
+        due, limit = float("inf"), 0.0
+        if self.writing_paused:
+            due, limit = self._since + times.idle, times.idle
+        elif self.head is None:
+            if not self.sending:
+                # However it drips, and whatever 1xx comes first: the head is due.
+                due, limit = self._asked + times.first_byte, times.first_byte
+        elif not self._reading_paused and not self._chunks:
+            due, limit = self._since + times.idle, times.idle
+        if times.total is not None and self._began + times.total < due:
+            due, limit = self._began + times.total, times.total
+        return due, limit
+
+    def _moved(self) -> None:
+        if self.on_moved is not None:
+            self.on_moved()
 
     def _read_again(self) -> None:
-        if self._reading_paused and self.transport is not None:
-            self._reading_paused = False
-            self.transport.resume_reading()
-
-    def abort_with_error(self) -> None:
-        """Close at once, and let whoever waits for the answer know."""
-        self._fail(CutShort("the request could not be sent as a whole"))
-        self._wake()
-
-    def abort(self) -> None:
-        """Close at once, whatever is under way."""
-        self._busy = False
+        self._reading_paused = False
+        self._since = self._loop.time()
         if self.transport is not None:
-            self.transport.abort()
-
-    def sent(self) -> None:
-        """The request is out as a whole: from now on the upstream is the one to be waited for."""
-        self.sending = False
-        self._active = self._loop.time()
-
-    async def _wait(self, future: asyncio.Future[None]) -> None:
-        timers = self._timers
-        timers[future] = self._loop.call_later(self.timeout, self._expire, future)
-        try:
-            await future
-        finally:
-            timers.pop(future).cancel()
-
-    def _expire(self, future: asyncio.Future[None]) -> None:
-        if future.done():
-            return
-        reading = future is self._reader
-        # While the caller is still sending its body, the answer's silence is not the upstream's fault.
-        left = self.timeout if self.sending else self._active + self.timeout - self._loop.time()
-        if reading and left > 0.001:
-            self._timers[future] = self._loop.call_later(left, self._expire, future)
-            return
-        self._error = TimedOut(f"silent for {self.timeout:g} s")
-        future.set_exception(self._error)
-
-    def _wake(self) -> None:
-        reader = self._reader
-        if reader is not None and not reader.done():
-            reader.set_result(None)
+            self.transport.resume_reading()
 
     # -- what the loop calls -------------------------------------------------------------------------------
 
@@ -211,112 +254,57 @@ class Connection(asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment]  # a TCP transport reads and writes
 
     def data_received(self, data: bytes) -> None:
-        """Parse what arrived, and wake whoever waits for it."""
-        if not self._busy or self._complete:
-            # Bytes that nobody asked for: an answer to them would go to the wrong caller.
-            self.abort()
+        """Parse what arrived, and say that something has moved."""
+        if self._raw is not None:
+            self._raw.received(data)
             return
-        self._any_byte = True
-        if self.head is None:
-            self._head_size += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # a 101: on_headers_complete has dealt with it
-        except httptools.HttpParserError as error:
-            if not self._complete:  # after a complete answer the parser complains of the bytes behind it
-                self._fail(Malformed(str(error)))
-        if self.head is None and self._head_size > MAX_HEAD:
-            self._fail(Malformed(f"the head is longer than {MAX_HEAD} bytes"))
-        if self._buffered > HIGH_WATER and not self._reading_paused and self.transport is not None:
+        if not self._busy or self.complete:
+            # Bytes that nobody asked for: an answer to them would go to the wrong caller.
+            self.keep_alive = False
+            if self.transport is not None:
+                self.transport.abort()
+            return
+        self._since = self._loop.time()
+        self.feed(data)
+        if self.error is not None and self.transport is not None:
+            self.transport.abort()
+        if self.buffered > HIGH_WATER and not self._reading_paused and self.transport is not None:
             self._reading_paused = True
             self.transport.pause_reading()
-        self._wake()
-
-    def _fail(self, error: UpstreamError) -> None:
-        if self._error is None:
-            self._error = error
-        if self.transport is not None:
-            self.transport.abort()
+        if self.on_moved is not None:
+            self.on_moved()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Settle the exchange: a body without a length ends here (RFC 9112 section 6.3), anything else is cut."""
+        """The connection is gone; so is what had not arrived."""
         self.transport = None
-        if self._busy and not self._complete and self._error is None:
-            until_close = self.head is not None and self._length is None and not self._chunked
-            if until_close and exc is None:
-                self._complete = True
-            elif not self._any_byte:
-                self._error = Stale("closed before the first byte of an answer")
-            else:
-                self._error = CutShort("closed before the answer was complete")
-        self._wake()
-        writer = self._writer
-        if writer is not None and not writer.done():
-            writer.set_exception(self._error or CutShort("closed while the request was being sent"))
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._busy and exc is None:
+            self.end()
+        elif self._busy:
+            self.cut()
+        if self._raw is not None:
+            self._raw.lost()
+        self._moved()
         if self.on_lost is not None:
             self.on_lost(self)
 
+    def eof_received(self) -> bool:
+        """The upstream sends no more: a tunnel goes on the other way, an exchange is over."""
+        if self._raw is None:
+            return False
+        self._raw.ended()
+        return True
+
     def pause_writing(self) -> None:
-        """The upstream does not read; `write` waits."""
-        self._writing_paused = True
+        """The upstream does not read."""
+        self.writing_paused = True
+        self._since = self._loop.time()
 
     def resume_writing(self) -> None:
         """The upstream reads again."""
-        self._writing_paused = False
-        if self._writer is not None and not self._writer.done():
-            self._writer.set_result(None)
-
-    # -- what the parser calls -----------------------------------------------------------------------------
-
-    def on_message_begin(self) -> None:
-        """A second answer on the same request is not an answer, unless the first was informational."""
-        if self._complete and self.transport is not None:
-            self.transport.abort()
-
-    def on_status(self, reason: bytes) -> None:
-        """The reason phrase, perhaps in parts."""
-        self._reason += reason
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """One field. Those that frame the body are noted on the way."""
-        lower = name.lower()
-        if lower == b"content-length":
-            self._length = value
-        elif lower == b"transfer-encoding":
-            self._chunked = True
-        self._headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        """The head is whole; an informational one (1xx) is not the answer (RFC 9110 section 15.2)."""
-        status = self._parser.get_status_code()
-        if status == 101:
-            self._fail(Malformed("switched protocols without being asked"))
-            return
-        if 100 <= status < 200:
-            return
-        # Asked here, while the parser still knows how the body is framed.
-        self._keep_alive = self._parser.should_keep_alive()
-        self.head = Head(status, self._reason, tuple(self._headers), self._length, self._chunked)
-        if self._without_body:
-            self._complete = True
-
-    def on_body(self, body: bytes) -> None:
-        """Some bytes of the body."""
-        if self._complete:
-            return
-        self._chunks.append(body)
-        self._buffered += len(body)
-
-    def on_message_complete(self) -> None:
-        """The answer, or an informational one before it, is whole."""
-        if self.head is None:
-            if self.on_informational is not None:
-                self.on_informational(self._parser.get_status_code())
-            self._headers = []
-            self._reason = b""
-            self._length = None
-            self._chunked = False
-            self._head_size = 0
-        else:
-            self._complete = True
+        self.writing_paused = False
+        if self._raw is not None:
+            self._raw.writable()
+        self._moved()

@@ -7,22 +7,93 @@ The connection used last is used next, so that a quiet pool shrinks to what it n
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
+from typing import Protocol
 
-from strangler.http.connection import Connection
+from strangler.http.connection import Connection, Times
 from strangler.http.errors import ConnectFailed, NoConnectionFree, TimedOut
+from strangler.http.tls import client_context
 
 DEFAULT_LIMIT = 512
 
 
-class Pool:
-    """Connections to `host:port`. `timeout` bounds, in seconds, connecting and waiting for a free connection."""
+class Tls(Protocol):
+    """How to speak TLS with an upstream: paths of PEM files, and the name its certificate must say."""
 
-    def __init__(self, host: str, port: int, *, timeout: float, limit: int = DEFAULT_LIMIT) -> None:
+    @property
+    def ca(self) -> str | None:
+        """Whom to trust, instead of the system's authorities."""
+
+    @property
+    def certificate(self) -> str | None:
+        """Our own certificate."""
+
+    @property
+    def key(self) -> str | None:
+        """Its key."""
+
+    @property
+    def verify(self) -> bool:
+        """False takes any certificate."""
+
+    @property
+    def name(self) -> str | None:
+        """The name to expect, when it is not the host."""
+
+
+class Place(Protocol):
+    """Where an upstream is, and how it is to be spoken to (`routes.Upstream` is one)."""
+
+    @property
+    def host(self) -> str:
+        """A name or an address."""
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+
+    @property
+    def timeouts(self) -> Times:
+        """How long things may take."""
+
+    @property
+    def tls(self) -> Tls | None:
+        """None for plain HTTP."""
+
+
+def pool_to(place: Place, *, limit: int) -> Pool:
+    """A pool of connections to an upstream. Reads its TLS files; raises TlsFault when they cannot be used."""
+    tls = place.tls
+    if tls is None:
+        return Pool(place.host, place.port, times=place.timeouts, limit=limit)
+    context = client_context(ca=tls.ca, certificate=tls.certificate, key=tls.key, verify=tls.verify)
+    return Pool(place.host, place.port, times=place.timeouts, limit=limit, tls=context, name=tls.name)
+
+
+class Pool:
+    """Connections to `host:port`, at most `limit` of them, over TLS when there is a context.
+
+    `name` is what the upstream's certificate must say, and what is asked for (RFC 6066 section 3), when it is not
+    the host.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        times: Times,
+        limit: int = DEFAULT_LIMIT,
+        tls: ssl.SSLContext | None = None,
+        name: str | None = None,
+    ) -> None:
         self.host = host
         self.port = port
-        self.timeout = timeout
+        self.times = times
         self.limit = limit
+        self._tls = tls
+        self._name = (name or host) if tls is not None else None
         self._idle: list[Connection] = []
         self._open = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -47,7 +118,8 @@ class Pool:
         idle = self._idle
         while idle:
             connection = idle.pop()
-            if not connection.closed:
+            transport = connection.transport
+            if transport is not None and not transport.is_closing():
                 return connection
         return None
 
@@ -81,14 +153,20 @@ class Pool:
         self._open += 1
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self.timeout):
+            async with asyncio.timeout(self.times.connect):
                 _, connection = await loop.create_connection(
-                    lambda: Connection(self.timeout), self.host, self.port
+                    lambda: Connection(self.times),
+                    self.host,
+                    self.port,
+                    ssl=self._tls,
+                    server_hostname=self._name,
+                    # Ours is the limit that counts; asyncio's own would make another error of it.
+                    ssl_handshake_timeout=self.times.connect + 1.0 if self._tls is not None else None,
                 )
         except TimeoutError as error:
             self._gone()
-            raise TimedOut(f"no connection within {self.timeout:g} s") from error
-        except OSError as error:
+            raise TimedOut(f"no connection within {self.times.connect:g} s") from error
+        except OSError as error:  # refused, unreachable, no such name; TLS errors are among them
             self._gone()
             raise ConnectFailed(str(error)) from error
         except BaseException:
@@ -120,7 +198,7 @@ class Pool:
         waiter = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
-            async with asyncio.timeout(self.timeout):
+            async with asyncio.timeout(self.times.wait):
                 await waiter
         except TimeoutError as error:
             raise NoConnectionFree(f"all {self.limit} connections were in use") from error

@@ -15,6 +15,7 @@ from strangler.http.errors import (
     UpstreamError,
 )
 from strangler.http.pool import Pool
+from strangler.routes import Timeouts
 from tests.support.raw import answering, ok, read_head, serving, until
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -30,7 +31,6 @@ async def ask(pool: Pool, request: bytes = GET, *, head: bool = False) -> tuple[
 
 async def talk(connection: Connection, request: bytes = GET, *, head: bool = False) -> tuple[int, bytes]:
     connection.begin(request, without_body=head)
-    connection.sent()
     answer = await connection.answer()
     body = b""
     while data := await connection.read():
@@ -39,7 +39,7 @@ async def talk(connection: Connection, request: bytes = GET, *, head: bool = Fal
 
 
 def pool_for(port: int, *, timeout: float = 5.0, limit: int = 4) -> Pool:
-    return Pool("127.0.0.1", port, timeout=timeout, limit=limit)
+    return Pool("127.0.0.1", port, times=Timeouts.of(timeout), limit=limit)
 
 
 async def test_one_connection_carries_many_exchanges() -> None:
@@ -134,12 +134,11 @@ async def test_a_caller_who_sends_slowly_is_not_the_upstreams_fault() -> None:
     async with serving(takes_a_body) as port:
         pool = pool_for(port, timeout=0.1)
         connection = await pool.acquire()
-        connection.begin(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n")
-        connection.sending = True
+        connection.begin(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n", more=True)
         answer = asyncio.create_task(connection.answer())
         for byte in b"abcdef":
             await asyncio.sleep(0.05)  # the caller's pace: longer in all than the upstream's timeout
-            await connection.write(bytes([byte]))
+            connection.write(bytes([byte]))
         connection.sent()
         assert (await answer).status == 200
         assert await connection.read() == b"thanks"
@@ -192,7 +191,6 @@ async def test_an_upstream_far_ahead_is_not_read_from() -> None:
         pool = pool_for(port)
         connection = await pool.acquire()
         connection.begin(GET)
-        connection.sent()
         await connection.answer()
         before = -1
         while before != written:  # until the server has stalled

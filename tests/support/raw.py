@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
-async def serving(conversation: Conversation) -> AsyncIterator[int]:
-    """A server on a free port of loopback that holds `conversation` with everybody who connects."""
+async def serving(conversation: Conversation, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """A server on a free port of loopback that holds `conversation` with everybody who connects, perhaps over TLS."""
     open_tasks: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -26,7 +27,7 @@ async def serving(conversation: Conversation) -> AsyncIterator[int]:
             open_tasks.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=2**22)
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=2**22, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

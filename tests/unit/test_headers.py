@@ -63,3 +63,40 @@ def test_a_trusted_proxy_is_believed_and_the_chains_grow() -> None:
         (b"X-Forwarded-Host", b"shop"),
         (b"Via", b"1.1 edge, 1.1 strangler"),
     ]
+
+
+def test_forwarded_of_a_stranger_goes_and_a_trusted_proxys_is_continued() -> None:
+    given_fields = [(b"Forwarded", b"for=10.0.0.1"), (b"Forwarded", b"for=10.0.0.2")]
+    assert all(name != b"Forwarded" for name, _ in forwarded(*given_fields, believed=False))
+    assert forwarded(*given_fields, believed=True)[0] == (
+        b"Forwarded",
+        b'for=10.0.0.1, for=10.0.0.2, for=192.0.2.7;host="shop";proto=http',
+    )
+    six = fields.forwarded([(b"forwarded", b"a")], peer=b"::1", host=b"", scheme=b"https", believed=True)
+    assert six[0] == (b"Forwarded", b'a, for="[::1]";proto=https')
+
+
+def test_what_is_said_of_a_caller_who_said_nothing_is_the_same_both_ways() -> None:
+    said = fields.origin(b"192.0.2.7", b"shop", b"http")
+    assert list(said) == fields.forwarded([], peer=b"192.0.2.7", host=b"shop", scheme=b"http", believed=False)
+    assert fields.origin_lines(b"192.0.2.7", b"shop", b"http") == fields.lines(said)
+
+
+def test_trailers_that_frame_route_or_authenticate_stay_behind() -> None:
+    bad = [(name, b"x") for name in fields.NOT_IN_TRAILERS]
+    assert fields.trailer_section([*bad, (b"X-Sum", b"1"), (b"HOST", b"evil")]) == b"X-Sum: 1\r\n"
+
+
+def test_sorting_out_finds_what_frames_the_body() -> None:
+    found = fields.sort_out(
+        [
+            (b"content-length", b"1"),
+            (b"A", b"b"),
+            (b"Content-Length", b"2"),
+            (b"TRANSFER-encoding", b"chunked"),
+        ]
+    )
+    assert found.kept == [(b"content-length", b"1"), (b"A", b"b"), (b"Content-Length", b"2")]
+    assert list(found.lengths) == [b"1", b"2"]
+    assert list(found.codings) == [b"chunked"]
+    assert fields.lines([]) == b""
