@@ -7,14 +7,24 @@ supervisor dies the line closes, and the process at the other end drains and lea
 from __future__ import annotations
 
 import asyncio
+import gc
 import pickle
 import struct
+import sys
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from strangler.routes import Table
 
 _LENGTH = struct.Struct("!I")
+_T = TypeVar("_T")
+
+#: A longer message, a table of many routes, is unpacked beside the loop (bytes).
+LONG = 64 * 1024
+#: While that is done, nobody on the loop waits longer than this for the interpreter (seconds).
+SWITCH = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,8 @@ class Line(asyncio.Protocol):
         self._on_closed = on_closed
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
+        self._long: deque[bytes] = deque()
+        self._unpacking: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -63,7 +75,17 @@ class Line(asyncio.Protocol):
                 return
             body = bytes(self._buffer[4 : 4 + length])
             del self._buffer[: 4 + length]
-            self._on_message(pickle.loads(body))
+            if len(body) < LONG and self._unpacking is None:
+                self._on_message(pickle.loads(body))
+            else:  # and whatever comes behind it waits its turn
+                self._long.append(body)
+                if self._unpacking is None:
+                    self._unpacking = asyncio.get_running_loop().create_task(self._unpack())
+
+    async def _unpack(self) -> None:
+        while self._long:
+            self._on_message(await aside(pickle.loads, self._long.popleft()))
+        self._unpacking = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The other end is gone."""
@@ -80,3 +102,38 @@ class Line(asyncio.Protocol):
         """Hang up."""
         if self._transport is not None:
             self._transport.close()
+
+
+async def aside(function: Callable[..., _T], *arguments: object) -> _T:
+    """Run something long in a thread, which gives the interpreter back every `SWITCH` seconds.
+
+    Nothing is collected meanwhile: that would stop every thread, to look at much that is new and not garbage.
+    """
+    with _gentle:
+        return await asyncio.to_thread(function, *arguments)
+
+
+class _Gentle:
+    """How the interpreter is set while anything runs aside. One table may arrive while another is compiled."""
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self._interval = 0.0
+        self._collects = True
+
+    def __enter__(self) -> None:
+        if not self._inside:
+            self._interval, self._collects = sys.getswitchinterval(), gc.isenabled()
+            sys.setswitchinterval(SWITCH)
+            gc.disable()
+        self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._inside -= 1
+        if not self._inside:
+            sys.setswitchinterval(self._interval)
+            if self._collects:
+                gc.enable()
+
+
+_gentle = _Gentle()

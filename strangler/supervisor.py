@@ -19,12 +19,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from strangler import __version__
 from strangler.console import guard
 from strangler.control import Faulty, Line, Message, Run, Running
-from strangler.cutover.file import read_table
+from strangler.loading import load_table
 from strangler.routes import Address, Faults, Table
 
 WATCH = 0.2  # seconds between looks at routes.yaml
@@ -46,7 +47,7 @@ def serve(routes: Path, state: Path, workers: int) -> int:
     """Serve until SIGTERM or SIGINT. Returns the exit code: 0, or 2 when a file or an address is wrong."""
     logging.basicConfig(level=logging.INFO, format="strangler: %(message)s", stream=sys.stderr)
     try:
-        table, _ = read_table(routes)
+        table, _ = load_table(routes)
         problem = guard.check(table.admin, os.environ.get("STRANGLER_TOKEN"))
         if problem is not None:
             raise CannotServe(problem)
@@ -296,7 +297,7 @@ class _Supervisor:
         log.info(
             "%s %s, admin on http://%s, %d worker(s), %d route(s) from %s",
             __version__,
-            f"listening on http://{listen}",
+            f"listening on {'https' if self._table.tls else 'http'}://{listen}",
             admin,
             len(self._workers),
             len(self._table.routes),
@@ -320,7 +321,7 @@ class _Supervisor:
 
     async def _reload(self) -> None:
         try:
-            table, _ = await asyncio.to_thread(read_table, self._routes)
+            table, _ = await asyncio.to_thread(load_table, self._routes)
         except Faults as faults:
             self._faults = tuple(str(faults).splitlines())
             for line in self._faults:
@@ -331,6 +332,9 @@ class _Supervisor:
         for key in ("listen", "admin"):
             if getattr(table, key) != getattr(self._table, key):
                 log.warning("%s: `%s` has changed; that takes effect at the next start", self._routes, key)
+        if (table.tls is None) != (self._table.tls is None):
+            log.warning("%s: `tls` has changed; that takes effect at the next start", self._routes)
+            table = replace(table, tls=self._table.tls)  # also for a worker that is restarted
         self._table, self._faults = table, ()
         for worker in self._workers:
             worker.send(Run(table))

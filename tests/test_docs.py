@@ -140,3 +140,20 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+REFUSALS = sorted(
+    {
+        int(status)
+        for path in (ROOT / "strangler" / "gateway").glob("*.py")
+        for status in re.findall(r"(?:Refused|problem)\((?:\s*)(\d{3})", path.read_text(encoding="utf-8"))
+    }
+    - {500}  # a fault of ours is nobody's to expect
+)
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_every_refusal_is_documented(status: int) -> None:
+    assert re.search(rf"^\|[^|]*\b{status}\b", _read("http.md"), re.M), (
+        f"docs/http.md does not say when {status}"
+    )

@@ -34,9 +34,12 @@ ROOMS: dict[str, set[str]] = {
         "console",
         "control",
     },
-    "strangler.cli": {"routes", "compare", "http", "exchange", "evidence", "cutover", "console"},
+    "strangler.loading": {"cutover", "http", "routes"},
+    "strangler.cli": {"routes", "compare", "http", "exchange", "evidence", "cutover", "console", "loading"},
     "strangler.cli.serve": {"cli", "supervisor"},
-    "strangler.supervisor": {"routes", "http", "exchange", "evidence", "cutover", "console", "control"},
+    "strangler.supervisor": {
+        *("routes", "http", "exchange", "evidence", "cutover", "console", "control", "loading"),
+    },
     "legacy_monolith": set(),
     "extracted": set(),
     "extracted.payments": set(),
@@ -48,6 +51,8 @@ ROOMS: dict[str, set[str]] = {
 PURE = (
     "strangler/routes/*.py",
     "strangler/compare/*.py",
+    "strangler/gateway/inbound.py",
+    *(f"strangler/http/{name}.py" for name in ("headers", "trace")),
     *(
         f"strangler/evidence/{name}.py"
         for name in ("observation", "tally", "bounds", "verdict", "model", "shape", "report", "changes")

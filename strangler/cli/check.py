@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from strangler.cli.common import as_json_option, places, print_json, say
-from strangler.cutover import read_table
+from strangler.loading import load_table
 from strangler.routes import Faults, Table
 
 
@@ -22,7 +22,7 @@ def check(routes: Path, state: Path, as_json: bool) -> int:
       strangler check --routes routes.yaml
     """
     try:
-        table, _ = read_table(routes)
+        table, _ = load_table(routes)
     except Faults as faults:
         if not as_json:
             raise

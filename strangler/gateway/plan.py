@@ -2,77 +2,76 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+import json
+from collections.abc import Iterable
+from http import HTTPStatus
 
+import msgspec
+
+from strangler.gateway.inbound import Inbound
 from strangler.http import headers as fields
-from strangler.http.connection import Head
+from strangler.http.reading import Head
 from strangler.routes import Decision, edit_headers, target_for
 
 #: Methods whose request may be sent a second time (RFC 9110 section 9.2.2).
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 
+_TRACE = frozenset({b"traceparent", b"tracestate"})
+
 COOKIE_LIFE = 365 * 24 * 3600  # seconds; a caller keeps its side for a year
 
 
-class BadTarget(ValueError):
-    """A request target that this proxy does not serve."""
+class Shared(msgspec.Struct, frozen=True):
+    """The fields that either side is sent: the caller's end-to-end ones, then what we say of the caller."""
+
+    caller: list[fields.Field]
+    ours: tuple[fields.Field, ...]
+    ours_lines: bytes
+
+    @property
+    def all(self) -> tuple[fields.Field, ...]:
+        """Both, in their order."""
+        return (*self.caller, *self.ours)
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """A request target in origin form, and the authority it names."""
-
-    target: str
-    host: bytes | None  # only when the target was absolute: it then overrules the Host field
-
-
-def origin_form(target: str) -> Origin:
-    """The target as an origin server sees it (RFC 9112 section 3.2), as latin-1. Raises BadTarget."""
-    if not target.isascii():  # aiohttp decodes as UTF-8 with surrogateescape (PEP 383); we want the bytes
-        target = target.encode("utf-8", "surrogateescape").decode("latin-1")
-    if target[:1] == "/":
-        return Origin(target, None)
-    if target == "*":
-        return Origin(target, None)
-    if not target.lower().startswith(("http://", "https://")):
-        raise BadTarget("this is a reverse proxy: the target must be a path")
-    parts = urlsplit(target)
-    rest = target.split("//", 1)[1]
-    at = min((i for i in (rest.find("/"), rest.find("?")) if i >= 0), default=len(rest))
-    path = rest[at:]
-    return Origin(path if path.startswith("/") else "/" + path, parts.netloc.encode("latin-1"))
-
-
-def shared_headers(
-    raw: tuple[tuple[bytes, bytes], ...], *, peer: str, origin: Origin, scheme: bytes, believed: bool
-) -> list[tuple[bytes, bytes]]:
-    """The fields that either side would be sent: end-to-end ones, and the forwarding ones."""
-    kept = fields.end_to_end(raw)
-    host = origin.host
-    if host is None:
-        host = fields.first(kept, b"host") or b""
+def shared_fields(inbound: Inbound, *, peer: bytes, scheme: bytes, believed: bool, begun: bytes) -> Shared:
+    """What either side would be sent of a request's fields. `begun` is a traceparent of ours, or nothing."""
+    caller, host, names = inbound.kept, inbound.host, inbound.names
+    if begun and not _TRACE.isdisjoint(names):  # what stands there is no trace: drop it with its state
+        caller = [field for field in caller if field[0].lower() not in _TRACE]
+    if fields.FORWARDING.isdisjoint(names):
+        ours = fields.origin(peer, host, scheme)
+        ours_lines = fields.origin_lines(peer, host, scheme)
     else:
-        kept = [(b"Host", host), *(field for field in kept if field[0].lower() != b"host")]
-    return fields.forwarded(kept, peer=peer.encode(), host=host, scheme=scheme, believed=believed)
+        caller = fields.forwarded(caller, peer=peer, host=host, scheme=scheme, believed=believed)
+        ours, ours_lines = (), b""
+    if begun:
+        return Shared(caller, (*ours, (b"traceparent", begun)), ours_lines + b"traceparent: %b\r\n" % begun)
+    return Shared(caller, ours, ours_lines)
 
 
-def request_head(
-    decision: Decision, method: str, target: str, shared: list[tuple[bytes, bytes]], *, chunked: bool
-) -> bytes:
+def request_head(decision: Decision, inbound: Inbound, shared: Shared) -> bytes:
     """The head of the request to the side that was decided on."""
-    route = decision.route
-    sent = shared
-    if route is not None and decision.side == "extracted":
-        target = target_for(route, decision.side, target, decision.parameters)
-        if route.headers.set or route.headers.remove:
-            sent = list(edit_headers(route.headers, tuple(shared)))
-    head = f"{method} {target} HTTP/1.1\r\n".encode("latin-1") + fields.lines(sent)
-    return head + (b"Transfer-Encoding: chunked\r\n\r\n" if chunked else b"\r\n")
+    route, target = decision.route, inbound.target
+    if route is None or decision.side == "legacy":
+        sent = fields.lines(shared.caller) + shared.ours_lines
+    else:
+        if route.rewrite is not None:
+            target = target_for(route, decision.side, target, decision.parameters)
+        edits = route.headers
+        if edits.set or edits.remove:
+            sent = fields.lines(edit_headers(edits, shared.all))
+        else:
+            sent = fields.lines(shared.caller) + shared.ours_lines
+    head = f"{inbound.method} {target} HTTP/1.1\r\n".encode("latin-1") + sent
+    if inbound.wants_trailers:
+        head += b"TE: trailers\r\nConnection: TE\r\n"
+    if inbound.upgrade is not None:
+        head += b"Upgrade: %b\r\nConnection: Upgrade\r\n" % inbound.upgrade
+    return head + (b"Transfer-Encoding: chunked\r\n\r\n" if inbound.chunked else b"\r\n")
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerPlan:
+class AnswerPlan(msgspec.Struct, frozen=True):
     """The head of the answer to the caller, and how its body is delimited."""
 
     head: bytes
@@ -87,12 +86,14 @@ def answer_plan(
     """The answer's head as the caller gets it (RFC 9112 section 6): the upstream's fields, our framing."""
     status = head.status
     without_body = method == "HEAD" or status in (204, 304)
-    kept = fields.end_to_end(head.headers)
+    kept = head.kept
     if status == 204 or head.chunked:
         kept = [field for field in kept if field[0].lower() != b"content-length"]
     sized = head.length is not None and not head.chunked
     chunked = not without_body and not sized and not http_1_0
     close = close or (not without_body and not sized and not chunked)
+    if head.chunked and not chunked:  # no trailers go on, so none are announced
+        kept = [field for field in kept if field[0].lower() != b"trailer"]
     out = b"HTTP/1.1 %d %b\r\n" % (status, head.reason) + fields.lines(kept)
     if minted is not None:
         out += _cookie(minted, secure)
@@ -105,6 +106,25 @@ def answer_plan(
     return AnswerPlan(out + b"\r\n", chunked, close, without_body)
 
 
+def informational(head: Head) -> bytes:
+    """A 1xx answer as the caller gets it (RFC 9110 section 15.2)."""
+    return b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason) + fields.lines(head.kept) + b"\r\n"
+
+
+def switching(head: Head, asked: bytes) -> bytes | None:
+    """A 101 as the caller gets it, or None when it is not what was asked for (RFC 9110 section 7.8)."""
+    chosen = _options(value for name, value in head.headers if name.lower() == b"upgrade")
+    if not chosen or not chosen <= _options([asked]):
+        return None
+    upgrade = b"".join(fields.lines([field]) for field in head.headers if field[0].lower() == b"upgrade")
+    kept = fields.lines(head.kept)
+    return b"HTTP/1.1 101 %b\r\n" % head.reason + kept + upgrade + b"Connection: Upgrade\r\n\r\n"
+
+
+def _options(lists: Iterable[bytes]) -> set[bytes]:
+    return {option.strip().lower() for text in lists for option in text.split(b",")} - {b""}
+
+
 def _cookie(value: str, secure: bool) -> bytes:
     cookie = f"Set-Cookie: strangler_id={value}; Max-Age={COOKIE_LIFE}; Path=/; HttpOnly; SameSite=Lax"
     return (cookie + ("; Secure" if secure else "") + "\r\n").encode("latin-1")
@@ -115,4 +135,28 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-LAST_CHUNK = b"0\r\n\r\n"
+def last_chunk(trailers: Iterable[fields.Field] = ()) -> bytes:
+    """The end of a chunked body, with the trailers that may be passed on (RFC 9112 section 7.1.2)."""
+    return b"0\r\n" + fields.trailer_section(trailers) + b"\r\n"
+
+
+def problem(
+    status: int,
+    detail: str,
+    *,
+    close: bool,
+    without_body: bool = False,
+    extra: dict[str, str] | None = None,
+    headers: bytes = b"",
+) -> bytes:
+    """A whole answer that says what went wrong, as `application/problem+json` (RFC 9457)."""
+    title = HTTPStatus(status).phrase
+    members = {"type": "about:blank", "title": title, "status": status, "detail": detail, **(extra or {})}
+    body = json.dumps(members).encode()
+    head = (
+        f"HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\n"
+        f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\n"
+    ).encode()
+    if close:
+        head += b"Connection: close\r\n"
+    return head + headers + b"\r\n" + (b"" if without_body else body)

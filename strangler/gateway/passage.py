@@ -1,0 +1,367 @@
+"""One request from a caller to a side and the answer back, streamed both ways as it comes.
+
+The caller's answer is sacred: nothing here waits for anything but the caller and the side that answers it. There
+is no task for a request, except while a connection has to be made or waited for: whichever end moves calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from strangler.exchange.sheet import INDEX
+from strangler.gateway import plan as plans
+from strangler.gateway.access import line_for
+from strangler.gateway.caller import CallerConnection
+from strangler.gateway.copy import Copy
+from strangler.gateway.inbound import Inbound, Refused
+from strangler.gateway.tunnel import Tunnel
+from strangler.http.connection import Connection
+from strangler.http.errors import Malformed, Stale, UpstreamError
+from strangler.http.pool import Pool
+from strangler.http.reading import Head
+from strangler.routes import Decision, Router
+
+if TYPE_CHECKING:
+    from strangler.gateway.forward import Forwarder
+
+_STATUS = {side: INDEX[f"{side}_1xx"] - 1 for side in ("legacy", "extracted")}
+_FAILED = {side: INDEX[f"{side}_failed"] for side in ("legacy", "extracted")}
+_RETRIED = INDEX["retried"]
+
+log = logging.getLogger("strangler.gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A table in force: its router, a pool per upstream, and each route's place on the sheet."""
+
+    router: Router
+    pools: Mapping[str, Pool]
+    bases: Mapping[str, int]
+
+
+class Passage:
+    """One request on its way."""
+
+    # What most passages never change stands here, and costs nothing for each of them.
+    _body: bytes | None = None  # the whole framed body, while it is at hand
+    _sent = False  # the request is out as a whole
+    _connection: Connection | None = None
+    _connecting: asyncio.Task[None] | None = None
+    _answer: plans.AnswerPlan | None = None
+    _head: Head | None = None
+    _over = False
+    retried = False
+    bytes_out = 0
+    trace = b""
+    started = sent_at = 0.0  # by the performance counter, when there is an access log
+
+    def __init__(
+        self,
+        forwarder: Forwarder,
+        caller: CallerConnection,
+        inbound: Inbound,
+        decision: Decision,
+        shared: plans.Shared,
+        pool: Pool,
+        base: int,
+        copy: Copy | None,
+    ) -> None:
+        self.caller = caller
+        self.inbound = inbound
+        self.decision = decision
+        self.shared = shared
+        self._forwarder = forwarder
+        self._pool = pool
+        self._base = base
+        self._copy = copy
+        self._request = plans.request_head(decision, inbound, shared)
+
+    @property
+    def shadow(self) -> bool:
+        """A copy goes to the other side."""
+        return self._copy is not None
+
+    def begin(self) -> None:
+        """Send the request on its way."""
+        if self._forwarder.access.log is not None:
+            self.started = time.perf_counter()
+        connection = self._pool.take()
+        if connection is None:
+            self._connecting = asyncio.get_running_loop().create_task(self._connect(fresh=False))
+        else:
+            self._send(connection)
+
+    async def _connect(self, *, fresh: bool) -> None:
+        try:
+            connection = await self._pool.acquire(fresh=fresh)
+        except UpstreamError as error:
+            self._connecting = None
+            self._failed(error)
+            return
+        self._connecting = None
+        try:
+            self._send(connection)
+        except Exception:
+            self._broken()
+
+    def _send(self, connection: Connection) -> None:
+        inbound = self.inbound
+        if self.started:
+            self.sent_at = time.perf_counter()
+        self._connection = connection
+        connection.on_moved = self.moved
+        if not inbound.old:
+            connection.on_informational = self._informational
+        without_body = inbound.method == "HEAD"
+        if not inbound.has_body or inbound.complete:
+            if inbound.has_body and self._body is None:
+                self._body = self._framed()
+            request = self._request if self._body is None else self._request + self._body
+            connection.begin(request, without_body=without_body, upgrade=inbound.upgrade is not None)
+            self._sent = True
+        else:
+            connection.begin(self._request, without_body=without_body, more=True)
+            self.body_arrived()
+            self.caller.taken()
+
+    # -- the request ---------------------------------------------------------------------------------------
+
+    def body_arrived(self) -> None:
+        """Send what has arrived of the body, at the pace of the slower of caller and upstream."""
+        connection = self._connection
+        if connection is None or self._sent or connection.writing_paused:
+            return
+        inbound = self.inbound
+        if inbound.chunks or inbound.complete:
+            if data := self._framed():
+                connection.write(data)
+            if inbound.complete:
+                self._sent = True
+                connection.sent()
+
+    def _framed(self) -> bytes:
+        """What has arrived of the body, as it goes upstream."""
+        inbound = self.inbound
+        data = inbound.take()
+        if self._copy is not None and data:
+            self._copy.keep(self._copy.request_body, data)
+        if not inbound.chunked:
+            return data
+        framed = plans.chunk(data) if data else b""
+        return framed + plans.last_chunk(inbound.trailers) if inbound.complete else framed
+
+    def refuse(self, refused: Refused) -> None:
+        """The rest of the request cannot be accepted: its side gets no half of it that looks whole."""
+        self._skip("caller_left")
+        self._let_go()
+        self._note(refused.status, "refused")
+        if self._answer is not None:
+            self.caller.reset()
+        else:
+            self.caller.refuse(refused)
+
+    # -- the answer ----------------------------------------------------------------------------------------
+
+    def moved(self) -> None:
+        """Something has happened on the upstream's connection."""
+        connection = self._connection
+        if connection is None:
+            return
+        try:
+            if not self._sent and not connection.writing_paused and connection.error is None:
+                self.body_arrived()
+                self.caller.taken()
+            if connection.error is not None:
+                self._failed(connection.error)
+            elif connection.head is not None:
+                if self._answer is None:
+                    self._begin_answer(connection, connection.head)
+                elif not self.caller.writing_paused:
+                    self._go_on(connection, self._answer)
+        except Exception:
+            self._broken()
+
+    def _begin_answer(self, connection: Connection, head: Head) -> None:
+        inbound, caller = self.inbound, self.caller
+        if head.status == 101:
+            if connection.switched is not None:
+                self._switch(connection, head, connection.switched)
+            return
+        self._head = head
+        # While the caller is still sending, the rest cannot be told from a next request: the connection ends.
+        close = not inbound.keep_alive or not inbound.complete or self._forwarder.draining()
+        answer = self._answer = plans.answer_plan(
+            head,
+            method=inbound.method,
+            http_1_0=inbound.old,
+            close=close,
+            minted=self.decision.minted,
+            secure=caller.scheme == b"https",
+        )
+        if self._copy is not None:
+            self._copy.look_at(head)
+        self._go_on(connection, answer, answer.head)
+
+    def _go_on(self, connection: Connection, answer: plans.AnswerPlan, out: bytes = b"") -> None:
+        """Write what has arrived. A short answer goes out, head and all, in one write."""
+        if not answer.without_body and (data := connection.read_now()):
+            self.bytes_out += len(data)
+            if self._copy is not None:
+                self._copy.keep(self._copy.body, data)
+            out += plans.chunk(data) if answer.chunked else data
+        if connection.complete:
+            if answer.chunked:
+                out += plans.last_chunk(connection.trailers)
+            if out:
+                self.caller.write(out)
+            self._done(connection, answer.close)
+        elif out:
+            self.caller.write(out)
+
+    def writable(self) -> None:
+        """The caller reads again."""
+        self.moved()
+
+    def _informational(self, head: Head) -> None:
+        """A 1xx answer goes on as it comes (RFC 9110 section 15.2); it is not the answer."""
+        self.caller.write(plans.informational(head))
+        self.caller.started = False
+
+    def _done(self, connection: Connection, close: bool) -> None:
+        assert self._head is not None
+        self._over = True
+        self._connection = None
+        if not self._sent:
+            connection.sending = True  # an answer before its request was whole: the connection cannot go on
+        self._pool.release(connection)
+        self._count(self._head.status)
+        self._note(self._head.status, "ok")
+        if self._copy is not None:
+            self._hand_over(self._copy, self._head)
+        self.caller.answered(close=close)
+
+    def _switch(self, connection: Connection, head: Head, early: bytes) -> None:
+        """The upstream speaks another protocol from here on: bytes go both ways (RFC 9110 section 7.8)."""
+        answer = plans.switching(head, self.inbound.upgrade or b"")
+        if answer is None:
+            self._failed(Malformed("switched to a protocol that nobody asked for"))
+            return
+        self._over = True
+        self._connection = None
+        self._count(101)
+        self.caller.write(answer)
+
+        def ended(up: int, down: int) -> None:
+            self.inbound.size, self.bytes_out = up, down
+            self._note(101, "ok")
+
+        # Its place in the pool is free once the connection is lost.
+        Tunnel(self.caller, connection, self._pool.times.tunnel, ended).open(early)
+
+    # -- endings -------------------------------------------------------------------------------------------
+
+    def caller_lost(self) -> None:
+        """The caller has left, and takes the request to the upstream with it."""
+        if self._over:
+            return
+        self._skip("caller_left")
+        self._note(self._head.status if self._head else 0, "caller_left")
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Give up: the upstream's connection cannot be used again."""
+        self._over = True
+        if self._connecting is not None:
+            self._connecting.cancel()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.abort()
+            self._pool.release(connection)
+
+    def _failed(self, error: UpstreamError) -> None:
+        """The one place where an upstream's failure becomes an answer, or a reset when one had begun."""
+        connection = self._connection
+        if isinstance(error, Stale) and connection is not None and self._may_repeat(connection):
+            self._connection = None
+            self._pool.release(connection)
+            self.retried = True
+            self._forwarder.counts[self._base + _RETRIED] += 1
+            self._connecting = asyncio.get_running_loop().create_task(self._connect(fresh=True))
+            return
+        self._forwarder.complain(self.decision.upstream.name, error)
+        self._skip("no_answer")
+        self._let_go()
+        self._forwarder.counts[self._base + _FAILED[self.decision.side]] += 1
+        if self._answer is not None:
+            self._note(self._head.status if self._head else 0, "reset")
+            self.caller.reset()
+            return
+        self._note(error.status, "no_answer")
+        close = not self.inbound.keep_alive or not self.inbound.complete or self._forwarder.draining()
+        self.caller.write(self._problem(error, close))
+        self.caller.answered(close=close)
+
+    def _problem(self, error: UpstreamError, close: bool) -> bytes:
+        decision = self.decision
+        name = decision.route.name if decision.route else None
+        where = f", the {decision.side} side of route {name}," if name else ", the legacy side,"
+        return plans.problem(
+            error.status,
+            f"{decision.upstream.name}{where} {error.what}.",
+            close=close,
+            without_body=self.inbound.method == "HEAD",
+            extra={"upstream": decision.upstream.name, "route": name or "(legacy)"},
+            headers=b"Retry-After: 1\r\n" if error.status == 503 else b"",
+        )
+
+    def _may_repeat(self, connection: Connection) -> bool:
+        """RFC 9110 section 9.2.2: idempotent, body still at hand, and the connection was a kept-alive one."""
+        return (
+            connection.exchanges > 1
+            and (not self.inbound.has_body or self._body is not None)
+            and self.inbound.method in plans.IDEMPOTENT
+            and not self.retried
+        )
+
+    def _broken(self) -> None:
+        """A fault of ours. The caller is told, as far as that is still possible."""
+        log.exception("Could not answer %s %s", self.inbound.method, self.inbound.target)
+        if self._over:
+            self.caller.reset()
+            return
+        self._skip("no_answer")
+        self._let_go()
+        self._note(500, "failed")
+        if self.caller.started:
+            self.caller.reset()
+        else:
+            self.caller.refuse(Refused(500, "The proxy failed on this request. It has been logged."))
+
+    # -- counting ------------------------------------------------------------------------------------------
+
+    def _count(self, status: int) -> None:
+        self._forwarder.counts[
+            self._base + _STATUS[self.decision.side] + (status // 100 if status < 600 else 5)
+        ] += 1
+
+    def _skip(self, reason: str) -> None:
+        if self._copy is not None:
+            self._forwarder.counts[self._base + INDEX[reason]] += 1
+
+    def _hand_over(self, copy: Copy, head: Head) -> None:
+        if copy.skipped is not None:
+            self._skip(copy.skipped)
+        else:
+            self._forwarder.feed.offer(copy.exchange(self, head), self._base)
+
+    def _note(self, status: int, end: str) -> None:
+        """A line in the access log, when there is one."""
+        writer = self._forwarder.access.log
+        if writer is not None:
+            writer.write(line_for(writer, self, status, end))

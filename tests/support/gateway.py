@@ -1,0 +1,157 @@
+"""A gateway worker's inside between a caller and two sides, on real sockets, so that the bytes can be looked at."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from strangler.exchange import sheet as sheets
+from strangler.exchange.frames import Hello, Splitter, decode_exchange, decode_hello
+from strangler.exchange.model import Exchange
+from strangler.exchange.sheet import Sheet
+from strangler.gateway.access import Access
+from strangler.gateway.feed import Feed
+from strangler.gateway.forward import Forwarder, Running
+from strangler.gateway.listener import Listener
+from strangler.http.pool import Pool, pool_to
+from strangler.routes import Router, parse
+from tests.support.raw import Conversation, answering, read_head, serving, until
+
+ROUTES = """
+version: 1
+trace: {trace}
+{top}
+identity: [header:x-user-id, cookie:session]
+upstreams:
+  old: {{url: "{scheme}://127.0.0.1:{old}", timeout: {timeout}{upstream}}}
+  new: {{url: "{scheme}://127.0.0.1:{new}", timeout: {timeout}{upstream}}}
+legacy: old
+routes:
+  - {{name: pay, match: "/pay/{{id}}", extracted: new, share: {share}, shadow: {shadow}, rewrite: "/v2/{{id}}",
+     headers: {{set: {{X-New: "1"}}, remove: [X-Old]}}}}
+"""
+
+
+@dataclass
+class Gateway:
+    """What a test sees of it. `taken` are the exchanges that were handed over."""
+
+    port: int
+    sheet: Sheet
+    pools: dict[str, Pool]
+    listener: Listener
+    taken: list[Exchange] = field(default_factory=list)
+    hellos: list[Hello] = field(default_factory=list)
+
+    def count(self, route: str, column: str) -> int:
+        return sheets.read(self.sheet.path).get(route, {}).get(column, 0)
+
+
+@contextlib.asynccontextmanager
+async def gateway(
+    tmp_path: Path,
+    old: Conversation,
+    new: Conversation | None = None,
+    *,
+    share: str = "0%",
+    shadow: str = "0%",
+    patience: str = "5s",
+    observer: bool = True,
+    top: str = "",
+    trace: str = "none",
+    upstream: str = "",
+    scheme: str = "http",
+) -> AsyncIterator[Gateway]:
+    """A gateway on a free port. `top` is text for the top of routes.yaml, `upstream` more keys for both
+    upstreams, such as `", connections: 2"`; `patience` is their `timeout`.
+
+    When it ends, every connection to an upstream must have been given back: a leak fails the test.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        old_port = await stack.enter_async_context(serving(old))
+        new_port = await stack.enter_async_context(serving(new or answering()))
+        text = ROUTES.format(
+            old=old_port,
+            new=new_port,
+            share=share,
+            shadow=shadow,
+            timeout=patience,
+            top=top,
+            trace=trace,
+            upstream=upstream,
+            scheme=scheme,
+        )
+        table = parse(text.encode(), file="routes.yaml", check_rule=lambda rule: None)
+        sheet = stack.enter_context(Sheet(tmp_path / "w.sheet"))
+        pools = {name: pool_to(up, limit=up.connections) for name, up in table.upstreams.items()}
+        running = Running(Router(table), pools, {"": sheet.base(""), "pay": sheet.base("pay")})
+        feed = Feed(str(tmp_path / "feed"), sheet, "w")
+        access = stack.enter_context(contextlib.closing(Access()))
+        access.use(table.access_log)
+        listener = Listener(Forwarder(running, sheet, feed, lambda: False, access))
+        made = Gateway(0, sheet, pools, listener)
+        if observer:
+            takes = await asyncio.start_unix_server(_taking(made), str(tmp_path / "feed"))
+            stack.callback(takes.close)
+            feed.start()
+            await until(lambda: bool(made.hellos))
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(listener, "127.0.0.1", 0)
+        made.port = server.sockets[0].getsockname()[1]
+        try:
+            yield made
+        finally:
+            server.close()
+            await listener.shutdown(1)
+            await feed.stop()
+            for pool in pools.values():
+                pool.close()
+            await until(lambda: all(pool.open == 0 for pool in pools.values()))
+
+
+def _taking(made: Gateway) -> Conversation:
+    async def taking(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        splitter = Splitter()
+        hello = None
+        while data := await reader.read(65536):
+            for frame in splitter.feed(data):
+                if hello is None:
+                    hello = decode_hello(frame)
+                    made.hellos.append(hello)
+                else:
+                    made.taken.append(decode_exchange(frame))
+        writer.close()
+
+    return taking
+
+
+async def say(port: int, request: bytes, *, answers: int = 1) -> bytes:
+    """What comes back for some bytes, until the connection ends or that many answers with a size have come."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(request)
+        got = b""
+        for _ in range(answers):
+            head = await read_head(reader)
+            got += head
+            length = next(
+                (
+                    int(line.split(b":")[1])
+                    for line in head.lower().split(b"\r\n")
+                    if line.startswith(b"content-length:")
+                ),
+                None,
+            )
+            if length is not None:
+                got += await reader.readexactly(length)
+            elif b"chunked" in head.lower():
+                got += await reader.readuntil(b"0\r\n\r\n")
+        return got
+    finally:
+        writer.close()
+
+
+def get(path: str, *fields: str) -> bytes:
+    lines = "".join(f"{line}\r\n" for line in fields)
+    return f"GET {path} HTTP/1.1\r\nHost: shop\r\n{lines}\r\n".encode("latin-1")
