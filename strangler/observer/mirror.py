@@ -6,17 +6,22 @@ import time
 from collections.abc import Mapping
 from functools import lru_cache
 
+from strangler.control import aside
 from strangler.exchange.model import Answer, Exchange
 from strangler.http.connection import Connection
 from strangler.http.errors import ConnectFailed, NoConnectionFree, Stale, TimedOut, UpstreamError
 from strangler.http.headers import first, lines
 from strangler.http.pool import Pool
-from strangler.routes import Matcher, Route, Side, Table, edit_headers, target_for
+from strangler.http.pools import Pools
+from strangler.http.trace import marked
+from strangler.routes import Matcher, Route, Side, Table, Upstream, edit_headers, target_for
 
 #: A longer answer is not compared.
 ANSWER_LIMIT = 1024 * 1024
 #: Shadows under way at one upstream. An upstream that hangs holds no more than these.
 CONCURRENCY = 64
+#: Framing is ours to say anew, and a shadow waits for no permission to send its body.
+_NOT_COPIED = frozenset({b"content-length", b"expect", b"trailer"})
 
 
 class NoShadow(Exception):
@@ -31,13 +36,20 @@ class Mirror:
     """Pools of its own to every upstream, so that no shadow takes a connection from a caller."""
 
     def __init__(self) -> None:
-        self._pools: dict[tuple[str, int, float], Pool] = {}
+        self._pools: Pools[Upstream] = Pools(lambda upstream: CONCURRENCY)
+        self._ready: dict[str, Pool] = {}
+
+    async def use(self, table: Table) -> None:
+        """From now on these are the upstreams. Raises TlsFault; then everything is as before."""
+        self._ready = self._pools.use(await aside(self._pools.make, table.upstreams))
 
     async def ask(self, table: Table, route: Route, exchange: Exchange) -> Answer:
         """The answer of the side that did not answer the caller. Raises NoShadow."""
         side: Side = "legacy" if exchange.side == "extracted" else "extracted"
         upstream = table.upstreams[table.legacy if side == "legacy" else route.extracted]
-        pool = self._pool(upstream.host, upstream.port, upstream.timeout)
+        pool = self._ready.get(upstream.name)
+        if pool is None:
+            raise NoShadow("shadow_unreachable")
         request = _request(route, side, exchange)
         try:
             return await _exchange(pool, request, exchange.method)
@@ -50,14 +62,7 @@ class Mirror:
 
     def close(self) -> None:
         """Close every connection."""
-        for pool in self._pools.values():
-            pool.close()
-
-    def _pool(self, host: str, port: int, timeout: float) -> Pool:
-        key = (host, port, timeout)
-        if key not in self._pools:
-            self._pools[key] = Pool(host, port, timeout=timeout, limit=CONCURRENCY)
-        return self._pools[key]
+        self._pools.close()
 
 
 def _request(route: Route, side: Side, exchange: Exchange) -> bytes:
@@ -66,9 +71,9 @@ def _request(route: Route, side: Side, exchange: Exchange) -> bytes:
     if side == "extracted":
         target = target_for(route, side, target, _parameters(route, exchange))
         headers = edit_headers(route.headers, headers)
-    headers = tuple(field for field in headers if field[0].lower() not in (b"content-length", b"expect"))
+    headers = tuple(field for field in headers if field[0].lower() not in _NOT_COPIED)
     length = b"Content-Length: %d\r\n" % len(exchange.body) if exchange.body else b""
-    head = f"{exchange.method} {target} HTTP/1.1\r\n".encode("latin-1") + lines(headers)
+    head = f"{exchange.method} {target} HTTP/1.1\r\n".encode("latin-1") + lines(marked(headers))
     return head + length + b"\r\n" + exchange.body
 
 
@@ -110,7 +115,6 @@ async def _exchange(pool: Pool, request: bytes, method: str) -> Answer:
 async def _ask(connection: Connection, request: bytes, method: str) -> Answer:
     started = time.perf_counter()
     connection.begin(request, without_body=method == "HEAD")
-    connection.sent()
     head = await connection.answer()
     parts: list[bytes] = []
     size = 0
@@ -120,4 +124,4 @@ async def _ask(connection: Connection, request: bytes, method: str) -> Answer:
             raise NoShadow("body_too_large")
         parts.append(data)
     took = (time.perf_counter() - started) * 1000.0
-    return Answer(head.status, head.headers, b"".join(parts), took)
+    return Answer(head.status, tuple(head.headers), b"".join(parts), took)

@@ -22,6 +22,7 @@ from strangler.control import Faulty, Line, Message, Run, Running
 from strangler.cutover.report import report_on
 from strangler.evidence import Store, StoreError
 from strangler.exchange.frames import Hello
+from strangler.http.tls import TlsFault
 from strangler.observer import metrics
 from strangler.observer.intake import Intake
 from strangler.observer.mirror import Mirror
@@ -31,6 +32,7 @@ from strangler.routes import Table
 
 FOLD = 0.25  # seconds between looks at the gateways' counters
 SETTLE = 8.0  # seconds for exchanges under way when the process is asked to leave
+NICE = 10  # how far it stands back behind the gateways (nice(2))
 
 log = logging.getLogger("strangler.observer")
 
@@ -46,10 +48,20 @@ class Settings:
     routes: Path
 
 
+def _stand_back() -> None:
+    """Where cores are scarce, callers come first: what is not compared in time is dropped and counted."""
+    os.nice(NICE)
+    with contextlib.suppress(OSError, AttributeError):  # not every system has it, nor lets us
+        os.sched_setscheduler(
+            0, os.SCHED_BATCH, os.sched_param(0)
+        )  # never interrupts a gateway for its own turn
+
+
 def main(settings: Settings) -> None:
     """Run the observer until it is told to leave."""
     logging.basicConfig(level=logging.INFO, format="strangler: observer: %(message)s", stream=sys.stderr)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    _stand_back()
     try:
         uvloop.run(_Observer(settings).run())
     except StoreError as error:
@@ -82,6 +94,7 @@ class _Observer:
 
     async def _observe(self, store: Store, table: Table) -> None:
         mirror = Mirror()
+        await self._use(mirror, table)
         self._pipeline = pipeline = Pipeline(table, store, mirror)
 
         def hello(greeting: Hello) -> None:
@@ -98,7 +111,9 @@ class _Observer:
         folding = asyncio.create_task(self._fold(sheets, store))
         panel.is_ready = True
         self._line.send(Running(table.digest))
+        following = asyncio.create_task(self._follow(mirror, pipeline, table))
         await self._leave.wait()
+        following.cancel()
         panel.is_ready = False
         await intake.stop(SETTLE)
         folding.cancel()
@@ -108,6 +123,24 @@ class _Observer:
         await asyncio.to_thread(store.flush)
         mirror.close()
         await runner.cleanup()
+
+    async def _use(self, mirror: Mirror, table: Table) -> None:
+        try:
+            await mirror.use(table)
+        except TlsFault as error:
+            log.error("the upstreams of before are asked for shadows: %s", error)
+
+    async def _follow(self, mirror: Mirror, pipeline: Pipeline, table: Table) -> None:
+        """Take newer tables into force, one after the other."""
+        while True:
+            if table is self.table:
+                await self._have_table.wait()
+                self._have_table.clear()
+                continue
+            table = self.table
+            await self._use(mirror, table)
+            pipeline.table = table
+            self._line.send(Running(table.digest))
 
     async def _fold(self, sheets: Sheets, store: Store) -> None:
         while True:
@@ -123,9 +156,6 @@ class _Observer:
     def _take(self, message: Message) -> None:
         if isinstance(message, Run):
             self._table = message.table
-            if self._pipeline is not None:
-                self._pipeline.table = message.table
-                self._line.send(Running(message.table.digest))
             self._have_table.set()
         elif isinstance(message, Faulty):
             self._faults = message.faults
