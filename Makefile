@@ -36,7 +36,7 @@ lint: install
 	@$(BIN)/mypy
 
 bench: install
-	@echo "make bench: the side-by-side runs are not built yet (see CHANGELOG.md)." >&2; exit 2
+	@$(BIN)/python -m benchmarks $(if $(ARGS),$(ARGS),--write-docs)
 
 # For maintainers: new locked versions from pyproject.toml. Needs uv.
 lock:
@@ -44,4 +44,4 @@ lock:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-bench build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
