@@ -14,8 +14,9 @@ from strangler.compare.difference import (
     Where,
     severity_of,
 )
-from strangler.compare.document import Document, decode, excerpt
+from strangler.compare.document import Document, decode
 from strangler.compare.fingerprint import fingerprint
+from strangler.compare.redact import Redactor
 from strangler.compare.rules import Rules, compile_rules, fault
 from strangler.compare.shown import printable
 
@@ -26,13 +27,13 @@ __all__ = [
     "Document",
     "Incomparable",
     "Kind",
+    "Redactor",
     "Rules",
     "Severity",
     "Where",
     "compare",
     "compile_rules",
     "decode",
-    "excerpt",
     "fault",
     "fingerprint",
     "printable",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from strangler.compare.body import json_differences
 from strangler.compare.difference import Difference, Incomparable, Kind
 from strangler.compare.document import Document, decode
 from strangler.compare.headers import header, header_differences
+from strangler.compare.redact import Redactor
 from strangler.compare.rules import IGNORED, Rules
 
 
@@ -21,8 +21,12 @@ class Answered:
     body: bytes
 
 
-def compare(legacy: Answered, extracted: Answered, rules: Rules) -> tuple[Difference, ...]:
+def compare(
+    legacy: Answered, extracted: Answered, rules: Rules, redactor: Redactor
+) -> tuple[Difference, ...]:
     """Everything in which the extracted side's answer differs from the legacy side's, each kind once.
+
+    The values shown are redacted, and so are names in paths that are secrets themselves.
 
     Raises Incomparable with a reason when the bodies cannot be compared and nothing else differs.
     """
@@ -32,11 +36,11 @@ def compare(legacy: Answered, extracted: Answered, rules: Rules) -> tuple[Differ
         if legacy.status // 100 != extracted.status // 100:
             # A page of data and a page of error differ in everything. That is one difference, not fifty.
             return tuple(differences)
-    differences += header_differences(legacy.headers, extracted.headers, rules.headers)
+    differences += header_differences(legacy.headers, extracted.headers, rules.headers, redactor.header)
     if rules.body is not IGNORED and not _same_bytes(legacy, extracted):
         try:
             ours, theirs = decode(legacy.headers, legacy.body), decode(extracted.headers, extracted.body)
-            differences += _bodies(ours, theirs, rules)
+            differences += _bodies(ours, theirs, rules, redactor)
         except Incomparable:
             if not differences:  # a difference already known is never hidden behind a skip
                 raise
@@ -55,9 +59,11 @@ def _coding(answered: Answered) -> str:
     return header(answered.headers, "content-encoding").lower()
 
 
-def _bodies(legacy: Document, extracted: Document, rules: Rules) -> tuple[Difference, ...]:
+def _bodies(
+    legacy: Document, extracted: Document, rules: Rules, redactor: Redactor
+) -> tuple[Difference, ...]:
     if legacy.form == "json" and extracted.form == "json":
-        return json_differences(legacy.value, extracted.value, rules.body)
+        return json_differences(legacy.value, extracted.value, rules.body, redactor)
     if legacy.content == extracted.content:
         return ()
     kind: Kind = "value" if legacy.form == extracted.form else "encoding"
@@ -68,13 +74,13 @@ def _bodies(legacy: Document, extracted: Document, rules: Rules) -> tuple[Differ
             kind=kind,
             legacy=legacy.form,
             extracted=extracted.form,
-            legacy_value=_shown(legacy),
-            extracted_value=_shown(extracted),
+            legacy_value=_shown(legacy, redactor),
+            extracted_value=_shown(extracted, redactor),
         ),
     )
 
 
-def _shown(document: Document) -> str:
-    digest = hashlib.sha256(document.content).hexdigest()[:12]
+def _shown(document: Document, redactor: Redactor) -> str:
+    digest = redactor.digest(document.content)
     size = len(document.content)
-    return f"{size} byte{'' if size == 1 else 's'}, {document.form}, sha256 {digest}"
+    return f"{size} byte{'' if size == 1 else 's'}, {document.form}, hash {digest}"

@@ -8,8 +8,8 @@ from strangler.compare.align import align
 from strangler.compare.difference import Difference, Incomparable, Kind
 from strangler.compare.document import NODE_LIMIT
 from strangler.compare.path import Trail, render
+from strangler.compare.redact import Redactor
 from strangler.compare.rules import IGNORED, State
-from strangler.compare.shown import preview
 
 #: How many kinds of difference one pair of bodies may show. The walk ends at the last of them.
 DIFFERENCE_LIMIT: Final = 200
@@ -32,7 +32,7 @@ class _Enough(Exception):
     """The limit of differences, or of visits once a difference is known, has been reached."""
 
 
-def json_differences(legacy: Any, extracted: Any, state: State) -> tuple[Difference, ...]:
+def json_differences(legacy: Any, extracted: Any, state: State, redactor: Redactor) -> tuple[Difference, ...]:
     """Every kind of difference once, in the order of the legacy body, with the first example of each.
 
     Raises Incomparable("too_complex") when the budget is spent before a difference has been seen. Once one
@@ -40,7 +40,7 @@ def json_differences(legacy: Any, extracted: Any, state: State) -> tuple[Differe
     """
     if state is IGNORED:
         return ()
-    walk = _Walk()
+    walk = _Walk(redactor)
     try:
         walk.value(legacy, extracted, None, state)
     except (_Enough, RecursionError) as stop:
@@ -50,9 +50,10 @@ def json_differences(legacy: Any, extracted: Any, state: State) -> tuple[Differe
 
 
 class _Walk:
-    __slots__ = ("budget", "found")
+    __slots__ = ("budget", "found", "redactor")
 
-    def __init__(self) -> None:
+    def __init__(self, redactor: Redactor) -> None:
+        self.redactor = redactor
         self.found: dict[tuple[Trail, Kind, str, str], Difference] = {}
         self.budget = 2 * NODE_LIMIT
 
@@ -109,18 +110,22 @@ class _Walk:
         key = (trail, kind, _CLASSES[type(legacy)], _CLASSES[type(extracted)])
         if key in self.found:
             return
-        show = _show_length if kind == "length" else _show
         self.found[key] = Difference(
             where="body",
-            path=render(trail),
+            path=self.redactor.text(render(trail)),
             kind=kind,
             legacy=key[2],
             extracted=key[3],
-            legacy_value=show(legacy),
-            extracted_value=show(extracted),
+            legacy_value=self.show(kind, trail, legacy),
+            extracted_value=self.show(kind, trail, extracted),
         )
         if len(self.found) >= DIFFERENCE_LIMIT:
             raise _Enough
+
+    def show(self, kind: Kind, trail: Trail, value: Any) -> str:
+        if value is _ABSENT:
+            return ""
+        return _length(value) if kind == "length" else self.redactor.member(value, trail)
 
     def spend(self, visits: int) -> None:
         self.budget -= visits
@@ -128,9 +133,5 @@ class _Walk:
             raise _Enough
 
 
-def _show(value: Any) -> str:
-    return "" if value is _ABSENT else preview(value)
-
-
-def _show_length(value: list[Any]) -> str:
+def _length(value: list[Any]) -> str:
     return f"{len(value)} elements" if len(value) != 1 else "1 element"

@@ -57,13 +57,17 @@ def decode(headers: Headers, body: bytes) -> Document:
         return Document("broken" if promised else "bytes", content)
 
 
-def excerpt(headers: Headers, body: bytes, limit: int) -> str:
-    """The first `limit` bytes of a body as text, its content coding undone where we can. Never raises."""
+def readable(headers: Headers, body: bytes) -> Document:
+    """The document in a body, or what can be had of one that cannot be compared. Never raises."""
+    headers = tuple(headers)
     try:
-        content = decoded(body, header(headers, "content-encoding"), DECODED_LIMIT)
+        return decode(headers, body)
+    except Incomparable:
+        pass
+    try:
+        return Document("broken", decoded(body, header(headers, "content-encoding"), DECODED_LIMIT))
     except (_Broken, Incomparable):
-        content = body
-    return content[:limit].decode("utf-8", "replace")
+        return Document("broken", body)
 
 
 def decoded(body: bytes, coding: str, limit: int) -> bytes:

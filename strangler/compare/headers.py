@@ -11,6 +11,8 @@ from strangler.compare.shown import printable
 
 Headers = Iterable[tuple[str, str]]
 _Grouped = dict[str, list[str]]
+#: Name and value of a header -> what is kept of it for people.
+Show = Callable[[str, str], str]
 
 #: Of the connection (RFC 9110 section 7.6.1), of the moment or of the machine, not of the answer.
 NOT_COMPARED: Final = frozenset(
@@ -49,8 +51,10 @@ def is_json(media: str) -> bool:
     return media in {"application/json", "text/json"} or media.endswith("+json")
 
 
-def header_differences(legacy: Headers, extracted: Headers, ignored: frozenset[str]) -> Iterator[Difference]:
-    """Every header that matters and differs, in the order of names."""
+def header_differences(
+    legacy: Headers, extracted: Headers, ignored: frozenset[str], show: Show
+) -> Iterator[Difference]:
+    """Every header that matters and differs, in the order of names. `show` makes a value fit to be kept."""
     ours, theirs = _grouped(legacy), _grouped(extracted)
     if ours == theirs:
         return
@@ -58,35 +62,48 @@ def header_differences(legacy: Headers, extracted: Headers, ignored: frozenset[s
     for name in sorted((ours.keys() | theirs.keys()) - skipped):
         mine, other = ours.get(name), theirs.get(name)
         if mine is None or other is None:
-            yield _difference(name, _presence(mine), _presence(other), _joined(mine), _joined(other))
+            shown = show(name, _shown(name, mine)), show(name, _shown(name, other))
+            yield _difference(name, _presence(mine), _presence(other), *shown)
         elif mine != other:
-            yield from _compared(name, mine, other)
+            yield from _compared(name, mine, other, show)
 
 
-def _compared(name: str, mine: list[str], other: list[str]) -> Iterator[Difference]:
+def _compared(name: str, mine: list[str], other: list[str], show: Show) -> Iterator[Difference]:
     if name == "content-type":
-        yield from _content_type(_joined(mine), _joined(other))
+        yield from _content_type(_joined(mine), _joined(other), show)
         return
     meaning = _meaning(name)
     if meaning(mine) != meaning(other):
-        shown = _cookie_names if name == "set-cookie" else _joined
-        yield _difference(name, "present", "present", shown(mine), shown(other))
+        shown = show(name, _shown(name, mine)), show(name, _shown(name, other))
+        yield _difference(name, "present", "present", *shown)
 
 
-def _content_type(mine: str, other: str) -> Iterator[Difference]:
+def _content_type(mine: str, other: str, show: Show) -> Iterator[Difference]:
     ours, theirs = media_type(mine), media_type(other)
     if ours != theirs:
-        yield _difference("content-type", printable(ours, 80), printable(theirs, 80), mine, other)
+        yield _difference(
+            "content-type", printable(ours, 80), printable(theirs, 80), *_both(mine, other, show)
+        )
     elif _charset(mine) != _charset(other):
+        legacy, extracted = _both(mine, other, show)
         yield Difference(
             where="header",
             path="content-type",
             kind="encoding",
             legacy=printable(_charset(mine) or "absent", 40),
             extracted=printable(_charset(other) or "absent", 40),
-            legacy_value=printable(mine),
-            extracted_value=printable(other),
+            legacy_value=legacy,
+            extracted_value=extracted,
         )
+
+
+def _both(mine: str, other: str, show: Show) -> tuple[str, str]:
+    return show("content-type", mine), show("content-type", other)
+
+
+def _shown(name: str, values: list[str] | None) -> str:
+    # What a cookie holds is nobody's business here.
+    return _cookie_names(values or []) if name == "set-cookie" else _joined(values)
 
 
 def _charset(content_type: str) -> str:
@@ -120,9 +137,7 @@ def _without_origin(values: list[str]) -> str:
 
 
 def _difference(name: str, legacy: str, extracted: str, mine: str, other: str) -> Difference:
-    return Difference(
-        "header", printable(name, 80), "header", legacy, extracted, printable(mine), printable(other)
-    )
+    return Difference("header", printable(name, 80), "header", legacy, extracted, mine, other)
 
 
 def _presence(values: list[str] | None) -> str:

@@ -21,14 +21,19 @@ LIMIT: Final = 512
 _ESCAPES: Final = {"\b": r"\b", "\t": r"\t", "\n": r"\n", "\f": r"\f", "\r": r"\r", "'": r"\'", "\\": r"\\"}
 
 
-def render(trail: Trail) -> str:
-    """The path of a trail: `$.items[*]['unit price']`."""
-    steps: list[str] = []
+def steps(trail: Trail) -> list[str | None]:
+    """The names on the way from the root, None for an element of an array."""
+    names: list[str | None] = []
     while trail is not None:
         trail, name = trail
-        steps.append("[*]" if name is None else _member(name))
-    steps.append("$")
-    path = "".join(reversed(steps))
+        names.append(name)
+    names.reverse()
+    return names
+
+
+def render(trail: Trail) -> str:
+    """The path of a trail: `$.items[*]['unit price']`."""
+    path = "$" + "".join("[*]" if name is None else _member(name) for name in steps(trail))
     if len(path) <= LIMIT:
         return path
     digest = hashlib.sha256(path.encode()).hexdigest()[:16]

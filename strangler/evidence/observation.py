@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from strangler.compare import Answered, Difference, excerpt
+from strangler.compare import Answered, Difference, Redactor
 
 Outcome = Literal["match", "noise", "accepted", "transient", "mismatch", "skipped"]
 
 #: The outcomes of an exchange that was compared, in the order of a report.
 COMPARED: Final[tuple[Outcome, ...]] = ("match", "noise", "accepted", "transient", "mismatch")
 
-#: How much of each body an example keeps, in bytes, and of the target, in characters.
+#: How much of each body and of the target an example keeps, in characters.
 BODY_LIMIT: Final = 4096
 TARGET_LIMIT: Final = 2048
 
@@ -30,7 +30,7 @@ UNKNOWN: Final = Releases("", "")
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What a person needs to see a mismatch: never request headers, and of the bodies only the beginning."""
+    """What a person needs to see a mismatch: never request headers, of the bodies the beginning, redacted."""
 
     method: str
     target: str
@@ -38,13 +38,13 @@ class Example:
     extracted_body: str
 
 
-def example(method: str, target: str, legacy: Answered, extracted: Answered) -> Example:
-    """The example of a pair of answers, its bodies decoded where possible and cut to 4 KiB."""
+def example(method: str, target: str, legacy: Answered, extracted: Answered, redactor: Redactor) -> Example:
+    """The example of a pair of answers, redacted, its bodies decoded where possible and cut to 4 096 characters."""
     return Example(
         method=method,
-        target=target[:TARGET_LIMIT],
-        legacy_body=excerpt(legacy.headers, legacy.body, BODY_LIMIT),
-        extracted_body=excerpt(extracted.headers, extracted.body, BODY_LIMIT),
+        target=redactor.text(target)[:TARGET_LIMIT],
+        legacy_body=redactor.body(legacy.headers, legacy.body, BODY_LIMIT),
+        extracted_body=redactor.body(extracted.headers, extracted.body, BODY_LIMIT),
     )
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import sqlite3
 from pathlib import Path
 from typing import Final
 
 VERSION: Final = 1
+#: The file beside the evidence that holds the key of its hashes.
+KEY: Final = "redaction.key"
+_KEY_BYTES: Final = 32
 #: "STRG" in the file's header, so that no other program's SQLite file is taken for evidence.
 APPLICATION_ID: Final = 0x53545247
 
@@ -86,6 +91,41 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         _close(connection)
         raise
     return connection
+
+
+def redaction_key(path: Path, connection: sqlite3.Connection) -> bytes:
+    """The key of this evidence file, made when there is none. Raises StoreError.
+
+    Without its key a file holds examples that cannot be compared with new ones, or were never redacted, so they
+    are removed; the counts stay.
+    """
+    place = path.with_name(KEY)
+    try:
+        if not place.exists():
+            connection.execute("PRAGMA secure_delete=ON")
+            connection.execute("DELETE FROM example")
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            _write_key(place)
+        key = place.read_bytes()
+    except (sqlite3.Error, OSError) as problem:
+        raise store_error(path, problem) from problem
+    if len(key) != _KEY_BYTES:
+        raise StoreError(
+            f"{place}: this is not a key of {_KEY_BYTES} bytes; remove it to have a new one made"
+        )
+    return key
+
+
+def _write_key(place: Path) -> None:
+    """Whole or not at all: a crash in the middle must not leave a short key that everything is hashed under."""
+    part = place.with_name(f".{place.name}.part")
+    part.unlink(missing_ok=True)
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secrets.token_bytes(_KEY_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(place)
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:

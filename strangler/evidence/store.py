@@ -18,7 +18,7 @@ from typing import Final, Self
 
 from strangler.evidence.books import Batch, Books, Entry, Fold, Lost, Retired
 from strangler.evidence.observation import Observation
-from strangler.evidence.schema import open_for_writing
+from strangler.evidence.schema import StoreError, open_for_writing, redaction_key
 
 #: A batch is committed when it has this many entries or its first has waited this long (seconds).
 BATCH: Final = 256
@@ -33,8 +33,10 @@ _LAST_RETRY: Final = 5.0
 class Store:
     """The evidence file, open for writing. A context manager; `close` commits what is queued."""
 
-    def __init__(self, connection: sqlite3.Connection, random: Random, queue: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, key: bytes, random: Random, queue: int) -> None:
         self._connection = connection
+        self.key = key
+        """What values are redacted under before they are recorded: 32 bytes, kept beside the file, not in it."""
         self._books = Books(connection, random)
         self.known_workers: frozenset[str] = self._books.workers
         """Workers of an earlier run whose accounts are still open: settle those that are gone."""
@@ -60,7 +62,12 @@ class Store:
     def open(cls, path: Path, *, random: Random | None = None, queue: int = QUEUE) -> Self:
         """Open or make the file. Raises StoreError; never deletes or replaces what it cannot read."""
         connection = open_for_writing(path)
-        return cls(connection, random or Random(), queue)
+        try:
+            key = redaction_key(path, connection)
+        except StoreError:
+            connection.close()
+            raise
+        return cls(connection, key, random or Random(), queue)
 
     def __enter__(self) -> Self:
         return self

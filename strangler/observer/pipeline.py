@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from functools import lru_cache
 
-from strangler.compare import Answered, Incomparable, Rules, compare, compile_rules
+from strangler.compare import Answered, Incomparable, Redactor, Rules, compare, compile_rules
 from strangler.evidence import Observation, Outcome, Releases, Store, example
 from strangler.exchange.model import Answer, Exchange
 from strangler.http.headers import first
@@ -71,15 +71,16 @@ class Pipeline:
             (exchange.answer, shadow) if exchange.side == "legacy" else (shadow, exchange.answer)
         )
         ours, theirs = _answered(legacy), _answered(extracted)
+        redactor = _redactor(self._store.key, route.compare.redact)
         try:
-            differences = compare(ours, theirs, _rules(route.compare.ignore))
+            differences = compare(ours, theirs, _rules(route.compare.ignore), redactor)
         except Incomparable as error:
             return self._skipped(table, route, worker, exchange, error.reason)
         outcome: Outcome = "mismatch" if differences else "match"
         return Observation(
             route=exchange.route,
             method=exchange.method,
-            target=exchange.target,
+            target="",  # an example carries it, redacted
             at=exchange.at,
             releases=self._pair(table, route),
             outcome=outcome,
@@ -88,7 +89,9 @@ class Pipeline:
             statuses=(legacy.status, extracted.status),
             latency_ms=(legacy.milliseconds, extracted.milliseconds),
             caller=exchange.caller,
-            example=example(exchange.method, exchange.target, ours, theirs) if differences else None,
+            example=example(exchange.method, exchange.target, ours, theirs, redactor)
+            if differences
+            else None,
         )
 
     def _skipped(
@@ -118,6 +121,11 @@ class Pipeline:
 @lru_cache(maxsize=1024)
 def _rules(ignore: tuple[str, ...]) -> Rules:
     return compile_rules(ignore)
+
+
+@lru_cache(maxsize=1024)
+def _redactor(key: bytes, redact: tuple[str, ...]) -> Redactor:
+    return Redactor(key, compile_rules(redact))
 
 
 def _answered(answer: Answer) -> Answered:

@@ -146,6 +146,7 @@ class CompareRules:
     """The rules under `compare:`, as text. The comparing side compiles them."""
 
     ignore: tuple[str, ...] = ()
+    redact: tuple[str, ...] = ()  # kept as a keyed hash only
 
 
 @dataclass(frozen=True, slots=True)

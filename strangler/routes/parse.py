@@ -62,7 +62,7 @@ _ROUTE = Shape(
 )
 _HEADERS = Shape("headers", ("set", "remove"))
 _COMPARE = Shape(
-    "compare", ("ignore",), later=frozenset({"only", "unordered", "keyed", "tolerance", "accept"})
+    "compare", ("ignore", "redact"), later=frozenset({"only", "unordered", "keyed", "tolerance", "accept"})
 )
 
 _LISTEN = Address("127.0.0.1", 8080)
@@ -266,15 +266,17 @@ class _TableReader:
 
     def _compare(self, node: Node) -> CompareRules:
         fields = self._reader.fields(node, _COMPARE)
-        if "ignore" not in fields:
-            return CompareRules()
-        rules = [self._rule(item) for item in self._reader.items(fields["ignore"], "ignore")]
-        return CompareRules(tuple(rule for rule in rules if rule is not None))
+        return CompareRules(self._rules(fields, "ignore"), self._rules(fields, "redact"))
 
-    def _rule(self, node: Node) -> str | None:
+    def _rules(self, fields: dict[str, Node], key: str) -> tuple[str, ...]:
+        items = self._reader.items(fields[key], key) if key in fields else []
+        rules = [self._rule(item, key) for item in items]
+        return tuple(rule for rule in rules if rule is not None)
+
+    def _rule(self, node: Node, key: str) -> str | None:
         text = self._reader.text(node, "a rule")
         if text is not None and (problem := self._check_rule(text)):
-            self._reader.fault(node, f"ignore {shown(text)}: {problem}")
+            self._reader.fault(node, f"{key} {shown(text)}: {problem}")
         return text
 
 

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -42,6 +43,54 @@ async def test_two_servers_that_know_nothing_of_it_are_shadowed_and_reported(tmp
             text = await answer.text()
         assert 'strangler_requests_total{route="item",side="legacy",status="2xx"} 50.0' in text
         assert 'strangler_exchanges_handed_total{route="item"} 50.0' in text
+
+
+async def test_nothing_readable_of_a_secret_reaches_the_disk(tmp_path: Path) -> None:
+    secrets = [
+        "hunter2",
+        "4111111111111111",
+        "ada@example.org",
+        "tok-5f2e",
+        "Bearerish",
+        "key-77",
+        "eyJhbGciOi",
+    ]
+
+    def telling(side: str, request: web.Request) -> web.Response:
+        body = {
+            "password": "hunter2", "card": "4111111111111111", "number": 4111111111111111, "side": side,
+            "customers": {"ada@example.org": side}, "note": f"mail ada@example.org or eyJhbGciOiJI.eyJz.{side}",
+        }  # fmt: skip
+        headers = {
+            "X-Api-Key": f"key-77{side}",
+            "Link": f"</me?token=tok-5f2e{side}>",
+            "Set-Cookie": f"s{side}=Bearerish",
+        }
+        return web.json_response(body, headers=headers)
+
+    async with (
+        service(partial(telling, "old")) as old,
+        service(partial(telling, "new")) as new,
+        proxy(tmp_path, old, new) as made,
+        aiohttp.ClientSession(
+            headers={"Authorization": "Bearer Bearerish", "Cookie": "s=hunter2"}
+        ) as session,
+    ):
+        for number in range(20):
+            async with session.get(
+                f"{made.url}/items/{number}?token=tok-5f2e&to=ada%40example.org"
+            ) as answer:
+                assert (await answer.json())["password"] == "hunter2"  # the caller's answer is untouched
+        report = await made.settled(session)
+        assert report["outcomes"]["mismatch"] == 20
+        text = str(report)
+        assert "[token " in text
+        assert "[email " in text
+    written = [file for file in (tmp_path / "state").rglob("*") if file.is_file()]
+    assert {"evidence.sqlite3", "redaction.key"} <= {file.name for file in written}
+    for file in written:
+        for secret in secrets:
+            assert secret.encode() not in file.read_bytes(), f"{secret} is in {file.name}"
 
 
 async def test_a_save_takes_effect_under_load_and_a_faulty_save_changes_nothing(tmp_path: Path) -> None:

@@ -57,6 +57,32 @@ def test_what_is_recorded_is_read_back(path: Path) -> None:
     assert (tally.since, tally.until) == (1000.0, 1001.0)
 
 
+def test_a_file_without_its_key_loses_its_examples_and_keeps_its_counts(path: Path) -> None:
+    with Store.open(path) as store:
+        key = store.key
+        store.record(mismatch(target="/r/secret-target"))
+    place = path.with_name("redaction.key")
+    assert (place.read_bytes(), place.stat().st_mode & 0o777) == (key, 0o600)
+    with Store.open(path) as store:
+        assert store.key == key
+    assert b"secret-target" in path.read_bytes()
+    place.unlink()
+    with Store.open(path) as store:
+        assert store.key != key
+    (sighting,) = read(path)["r"].current.sightings
+    assert (sighting.count, sighting.examples) == (1, ())
+    assert b"secret-target" not in path.read_bytes()
+
+
+def test_a_broken_key_is_refused_and_left_alone(path: Path) -> None:
+    Store.open(path).close()
+    place = path.with_name("redaction.key")
+    place.write_bytes(b"short")
+    with pytest.raises(StoreError, match=r"redaction\.key: this is not a key of 32 bytes"):
+        Store.open(path)
+    assert place.read_bytes() == b"short"
+
+
 def test_evidence_adds_up_over_openings(path: Path) -> None:
     for opening in range(3):
         with Store.open(path) as store:

@@ -4,11 +4,12 @@ import zlib
 
 import pytest
 
-from strangler.compare import Answered, Incomparable, compare, compile_rules, excerpt
+from strangler.compare import Answered, Incomparable, Redactor, compare, compile_rules
 
 JSON = ("Content-Type", "application/json")
 TEXT = ("Content-Type", "text/plain; charset=utf-8")
 RULES = compile_rules([])
+REDACTOR = Redactor(b"key", RULES)
 
 
 def answer(body: bytes = b"", *headers: tuple[str, str], status: int = 200) -> Answered:
@@ -16,7 +17,7 @@ def answer(body: bytes = b"", *headers: tuple[str, str], status: int = 200) -> A
 
 
 def told(legacy: Answered, extracted: Answered, *ignore: str) -> list[tuple[str, ...]]:
-    found = compare(legacy, extracted, compile_rules(ignore))
+    found = compare(legacy, extracted, compile_rules(ignore), REDACTOR)
     return [(d.where, d.path, d.kind, d.legacy, d.extracted, d.severity) for d in found]
 
 
@@ -70,7 +71,7 @@ def test_headers(
 ) -> None:
     legacy = answer(b"", *([(name, mine)] if mine else []))
     extracted = answer(b"", *([(name.lower(), other)] if other else []))
-    found = [(d.kind, d.legacy, d.extracted) for d in compare(legacy, extracted, RULES)]
+    found = [(d.kind, d.legacy, d.extracted) for d in compare(legacy, extracted, RULES, REDACTOR)]
     assert found == ([expected] if expected else [])
     assert told(legacy, extracted, f"header:{name}") == []
 
@@ -81,13 +82,13 @@ def test_headers_named_by_connection_are_not_compared() -> None:
 
 def test_one_of_several_values_differs() -> None:
     legacy, extracted = answer(b"", ("Link", "a"), ("Link", "b")), answer(b"", ("Link", "a"))
-    assert [d.path for d in compare(legacy, extracted, RULES)] == ["link"]
+    assert [d.path for d in compare(legacy, extracted, RULES, REDACTOR)] == ["link"]
 
 
 def test_other_bodies_are_compared_as_bytes() -> None:
-    (found,) = compare(answer(b"abc", TEXT), answer(b"abd!", TEXT), RULES)
+    (found,) = compare(answer(b"abc", TEXT), answer(b"abd!", TEXT), RULES, REDACTOR)
     assert (found.where, found.path, found.kind) == ("body", "", "value")
-    assert found.legacy_value == "3 bytes, bytes, sha256 ba7816bf8f01"
+    assert found.legacy_value == f"3 bytes, bytes, hash {REDACTOR.digest(b'abc')}"
 
 
 def test_a_side_that_breaks_its_promise_of_json() -> None:
@@ -146,7 +147,7 @@ REASONS = [
 def test_what_cannot_be_compared_says_why(body: bytes, coding: str, reason: str) -> None:
     headers = [JSON] + ([("Content-Encoding", coding)] if coding else [])
     with pytest.raises(Incomparable) as caught:
-        compare(answer(body, *headers), answer(b"[]", *headers), RULES)
+        compare(answer(body, *headers), answer(b"[]", *headers), RULES, REDACTOR)
     assert caught.value.reason == reason
 
 
@@ -162,12 +163,13 @@ def test_an_ignored_body_is_never_read() -> None:
 
 def test_lone_surrogates_do_no_harm() -> None:
     legacy = answer(json.dumps({"\ud800": "\udfff"}).encode(), JSON)
-    (found,) = compare(legacy, answer(b"{}", JSON), RULES)
+    (found,) = compare(legacy, answer(b"{}", JSON), RULES, REDACTOR)
     (found.path + found.legacy_value).encode("utf-8")
 
 
-def test_excerpts_never_raise() -> None:
+def test_a_body_is_shown_whatever_is_wrong_with_it() -> None:
     headers = (("content-encoding", "gzip"),)
-    assert excerpt(headers, gzip.compress(b"abcdef"), 3) == "abc"
-    assert excerpt(headers, b"not gzip", 100) == "not gzip"
-    assert excerpt((("content-encoding", "br"),), b"\xff", 100) == "\ufffd"
+    assert REDACTOR.body(headers, gzip.compress(b"abcdef"), 3) == "abc"
+    assert REDACTOR.body(headers, b"not gzip", 100) == "not gzip"
+    assert REDACTOR.body((("content-encoding", "br"),), b"\xff", 100) == "\ufffd"
+    assert REDACTOR.body((), b"a\0@\0", 100) == "4 bytes that are not text"

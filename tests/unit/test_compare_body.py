@@ -7,11 +7,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from strangler.compare import Answered, Difference, Incomparable, compare, compile_rules
+from strangler.compare import Answered, Difference, Incomparable, Redactor, compare, compile_rules
 
 JSON = (("Content-Type", "application/json"),)
 CASES = json.loads((Path(__file__).parent.parent / "cases/compare/bodies.json").read_text("utf-8"))
 NOTHING_IGNORED = compile_rules([])
+REDACTOR = Redactor(b"key", NOTHING_IGNORED)
 
 scalars = (
     st.none()
@@ -35,7 +36,7 @@ def answered(value: Any, **how: Any) -> Answered:
 
 def differences(legacy: Any, extracted: Any, ignore: list[str] | None = None) -> tuple[Difference, ...]:
     # Spelled differently, so that equal bytes do not spare the walk.
-    return compare(answered(legacy), answered(extracted, indent=1), compile_rules(ignore or []))
+    return compare(answered(legacy), answered(extracted, indent=1), compile_rules(ignore or []), REDACTOR)
 
 
 def places(found: tuple[Difference, ...]) -> Counter[tuple[str, str, str, str]]:
@@ -51,7 +52,10 @@ def test_golden_bodies(case: dict[str, Any]) -> None:
 @settings(deadline=None)
 @given(documents)
 def test_a_document_equals_itself_however_it_is_spelled(document: Any) -> None:
-    assert compare(answered(document, sort_keys=True), answered(document, indent=2), NOTHING_IGNORED) == ()
+    assert (
+        compare(answered(document, sort_keys=True), answered(document, indent=2), NOTHING_IGNORED, REDACTOR)
+        == ()
+    )
 
 
 @settings(deadline=None)
@@ -159,7 +163,7 @@ def nested_array(end: str) -> str:
 def test_a_budget_bounds_the_work_and_names_the_reason() -> None:
     legacy, extracted = (Answered(200, JSON, nested_array(end).encode()) for end in ("1", "2"))
     with pytest.raises(Incomparable, match="too_complex"):
-        compare(legacy, extracted, NOTHING_IGNORED)
+        compare(legacy, extracted, NOTHING_IGNORED, REDACTOR)
 
 
 @pytest.mark.parametrize("depth", [600, 100_000])
@@ -168,7 +172,7 @@ def test_nesting_is_bounded(depth: int) -> None:
         Answered(200, JSON, b'{"a":' * depth + inner + b"}" * depth) for inner in (b"1", b"2")
     )
     with pytest.raises(Incomparable, match="too_complex"):
-        compare(legacy, extracted, NOTHING_IGNORED)
+        compare(legacy, extracted, NOTHING_IGNORED, REDACTOR)
 
 
 def test_a_long_path_is_cut_but_stays_itself() -> None:

@@ -1,0 +1,156 @@
+"""What must not reach a disk: credentials, card numbers, e-mail addresses, and whatever a route names.
+
+Each becomes a word for its kind and a keyed hash, `[email 3f9a41d0aa17]`: equal values stay equal and
+different ones different, so a difference can still be read, but the value cannot. The key is not kept with
+the evidence: card numbers are so few that a hash without a key can be undone by trying them all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any, Final
+
+from strangler.compare.document import readable
+from strangler.compare.headers import Headers
+from strangler.compare.path import Trail, steps
+from strangler.compare.rules import FREE, IGNORED, Rules, State
+from strangler.compare.shown import LIMIT, preview, printable
+
+#: Names whose values are secrets, wherever they stand: members, parameters, form fields, headers.
+_NAMES: Final = (
+    r"passw(?:or)?d|passphrase|secret|token|api[_-]?key|private[_-]?key|credential|authorization"
+    r"|cookie|session|signature|card[_-]?number|cvv|cvc|iban|\bpin\b|\bssn\b|\bjwt\b"
+)
+_SECRET_NAME: Final = re.compile(_NAMES, re.IGNORECASE)
+#: `name=value`, `name: value` and `"name": "value"` in text that is not parsed. No quantifier is nested.
+_NAMED: Final = re.compile(
+    rf"""((?:{_NAMES})[\w.%\[\]-]{{0,40}}["']?[ ]?[=:][ ]?["']?)((?:(?:bearer|basic|digest)[ ]+)?[^\s"'&;,<>\[]+)""",
+    re.IGNORECASE,
+)
+_SCHEME: Final = re.compile(r"\b(bearer|basic)[ ]+([\w.~+/=-]{8,})", re.IGNORECASE)  # RFC 6750 section 2.1
+#: RFC 7519 section 3; and tokens that name themselves by a prefix.
+_TOKEN: Final = re.compile(
+    r"\beyJ[\w-]{6,}(?:\.[\w-]*){1,4}|\b(?:sk|pk|rk)_(?:live|test)_\w{8,}"
+    r"|\bgh[a-z]_\w{16,}|\bxox[a-z]-[\w-]{8,}|\bAKIA[0-9A-Z]{12,}"
+)
+_EMAIL: Final = re.compile(r"[\w.!#$+~-]{1,64}(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+#: ISO/IEC 7812-1: 12 to 19 digits; those of payment cards begin with 2 to 6.
+_CARD: Final = re.compile(r"(?<![\d.])[2-6](?:[ -]?\d){11,18}(?!\d)")
+#: Longer text is cut before it is searched: none of it would be shown.
+_SPARE: Final = 2048
+
+
+class Redactor:
+    """Redacts under one key. `rules` are the route's own: what they cover is hashed whole."""
+
+    def __init__(self, key: bytes, rules: Rules) -> None:
+        self._key = hashlib.sha256(key).digest()
+        self._headers = rules.headers
+        self._state = rules.body
+
+    def text(self, text: str) -> str:
+        """A text with every secret in it replaced."""
+        text = _NAMED.sub(lambda found: found[1] + self._mark("secret", found[2]), text)
+        text = _SCHEME.sub(lambda found: f"{found[1]} {self._mark('secret', found[2])}", text)
+        text = _TOKEN.sub(lambda found: self._mark("token", found[0]), text)
+        text = _EMAIL.sub(lambda found: self._mark("email", found[0].replace("%40", "@")), text)
+        return _CARD.sub(self._card, text)
+
+    def member(self, value: Any, trail: Trail) -> str:
+        """A JSON value at its place in a body, as a person reads it: at most 200 characters."""
+        return preview(self._at(value, trail))
+
+    def header(self, name: str, value: str) -> str:
+        """A header's value as a person reads it. `name` is lower case."""
+        if value and (name in self._headers or (name != "set-cookie" and _SECRET_NAME.search(name))):
+            return self._mark("secret", value)
+        return printable(self.text(value[: LIMIT + _SPARE]))
+
+    def digest(self, content: bytes) -> str:
+        """A keyed hash of a whole body."""
+        return hashlib.blake2s(content, key=self._key, digest_size=6).hexdigest()
+
+    def body(self, headers: Headers, body: bytes, limit: int) -> str:
+        """The first `limit` characters of a body, its content coding undone where we can. Never raises."""
+        document = readable(headers, body)
+        if b"\0" in document.content:
+            return f"{len(document.content)} bytes that are not text"
+        if document.form == "json":
+            redacted = self._tree(document.value, self._state, _Budget(limit))
+            if redacted != document.value:
+                return json.dumps(redacted, ensure_ascii=False)[:limit]
+        elif self._state is not FREE and document.content.lstrip()[:1] in (b"{", b"["):
+            return (
+                f"{len(document.content)} bytes that cannot be read as JSON, where the route redacts by path"
+            )
+        return self.text(document.content[: limit + _SPARE].decode("utf-8", "replace"))[:limit]
+
+    def _at(self, value: Any, trail: Trail) -> Any:
+        state, secret = self._state, False
+        for name in steps(trail):
+            if state is IGNORED:
+                break
+            state = state.index if name is None else state.member(name)
+            secret = secret or (name is not None and _is_secret(name))
+        if state is IGNORED or secret:
+            return self._whole(value)
+        return self._tree(value, state, _Budget(LIMIT))
+
+    def _tree(self, value: Any, state: State, budget: _Budget) -> Any:
+        """The value with what must not be seen replaced; what is beyond the budget is left out."""
+        if state is IGNORED:
+            return self._whole(value)
+        if isinstance(value, str):
+            return self.text(value[: budget.limit + _SPARE])
+        if isinstance(value, dict):
+            return {
+                self.text(name[: budget.limit]): self._whole(child)
+                if _is_secret(name)
+                else self._tree(child, state.member(name), budget)
+                for name, child in value.items()
+                if budget.spend()
+            }
+        if isinstance(value, list):
+            return [self._tree(child, state.index, budget) for child in value if budget.spend()]
+        if isinstance(value, int) and not isinstance(value, bool):
+            text = self.text(str(value)) if 10**11 <= value < 10**19 else ""
+            return text if text.startswith("[") else value
+        return value
+
+    def _whole(self, value: Any) -> Any:
+        if value is None or isinstance(value, bool):
+            return value
+        return self._mark("secret", value if isinstance(value, str) else json.dumps(value, sort_keys=True))
+
+    def _card(self, found: re.Match[str]) -> str:
+        digits = [int(digit) for digit in found[0] if digit.isdigit()]
+        return self._mark("card", "".join(map(str, digits))) if _luhn(digits) else found[0]
+
+    def _mark(self, kind: str, value: str) -> str:
+        return f"[{kind} {self.digest(value.encode('utf-8', 'surrogatepass'))}]"
+
+
+class _Budget:
+    """Every value that is visited takes a character of the text at least: more than `limit` is never shown."""
+
+    __slots__ = ("left", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.left = limit + 1
+
+    def spend(self) -> bool:
+        self.left -= 1
+        return self.left >= 0
+
+
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name[:200]) is not None
+
+
+def _luhn(digits: list[int]) -> bool:
+    """ISO/IEC 7812-1 annex B."""
+    doubled = [digit * 2 - 9 * (digit > 4) for digit in digits[-2::-2]]
+    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
