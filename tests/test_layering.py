@@ -55,7 +55,18 @@ PURE = (
     *(f"strangler/http/{name}.py" for name in ("headers", "trace")),
     *(
         f"strangler/evidence/{name}.py"
-        for name in ("observation", "tally", "bounds", "verdict", "model", "shape", "report", "changes")
+        for name in (
+            "observation",
+            "tally",
+            "bounds",
+            "verdict",
+            "model",
+            "shape",
+            "report",
+            "changes",
+            "words",
+            "documents",
+        )
     ),
 )
 IMPURE = {

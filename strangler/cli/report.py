@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,14 +13,21 @@ import click
 from strangler.cli.common import as_json_option, console, mention_missing_evidence, places, say, write_whole
 from strangler.cutover import read_table
 from strangler.cutover.report import report_on
-from strangler.evidence import Report, render_report
+from strangler.evidence import Report, html, junit, markdown, render_report
 
+#: Each makes the whole text of a report. `text` is apart: it knows the terminal.
+_FORMATS: dict[str, Callable[[Report], str]] = {
+    "json": lambda found: json.dumps(found, indent=2, ensure_ascii=False) + "\n",
+    "html": html,
+    "markdown": markdown,
+    "junit": junit,
+}
 _CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 
 
 @click.command(short_help="Report what the evidence says.")
 @click.argument("route", required=False)
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--format", "form", type=click.Choice(["text", *_FORMATS]), default="text", show_default=True)
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write there, whole or not at all."
 )
@@ -36,26 +44,29 @@ def report(
     \b
     Examples:
       strangler report --format json --out before.json
+      strangler report --format html --out report.html
+      strangler report --format junit --out report.xml --gate
       strangler report payment-read --gate && strangler share payment-read 50%
     """
     table, _ = read_table(routes)
     found = report_on(table, state, route)
     mention_missing_evidence(state)
-    text = json.dumps(found, indent=2, ensure_ascii=False) if as_json or form == "json" else None
+    if as_json:
+        form = "json"
     if out is not None:
-        write_whole(out, ((text or _plain(found)).rstrip("\n") + "\n").encode())
-    elif text is not None:
-        say(text)
+        write_whole(out, _FORMATS.get(form, _plain)(cast(Report, found)).encode())
+    elif form in _FORMATS:
+        say(_FORMATS[form](cast(Report, found)).removesuffix("\n"))
     else:
         render_report(cast(Report, found), console())
     return _worst(found) if gate else 0
 
 
-def _plain(found: dict[str, Any]) -> str:
+def _plain(found: Report) -> str:
     """The text for a file: without colour."""
     sink = io.StringIO()
-    render_report(cast(Report, found), console(sink))
-    return sink.getvalue()
+    render_report(found, console(sink))
+    return sink.getvalue().rstrip("\n") + "\n"
 
 
 def _worst(found: dict[str, Any]) -> int:

@@ -1,9 +1,11 @@
 """What have we seen? Observations are counted into evidence, and evidence is read as a report.
 
-Pure: observation, tally, bounds, verdict, report, changes. Not pure: store and reading (SQLite), render.
+Pure: observation, tally, bounds, verdict, report, changes, words, documents. Not pure: store and
+reading (SQLite), render.
 """
 
 from strangler.evidence.changes import Change, Changes, ReportError, RouteChange, compare_reports, read_report
+from strangler.evidence.documents import html, junit, markdown
 from strangler.evidence.model import Evidence, Kept, PairEvidence, RouteEvidence, Sighting
 from strangler.evidence.observation import Example, Observation, Outcome, Releases, example
 from strangler.evidence.reading import read
@@ -43,7 +45,10 @@ __all__ = [
     "compare_reports",
     "example",
     "fingerprint",
+    "html",
     "judge",
+    "junit",
+    "markdown",
     "read",
     "read_report",
     "render_changes",

@@ -17,8 +17,9 @@ from rich.text import Text
 
 from strangler.compare import printable
 from strangler.evidence.changes import Change, Changes, Seen
-from strangler.evidence.shape import FingerprintEntry, Quantiles, Report, RouteReport
-from strangler.evidence.verdict import number, percent
+from strangler.evidence.shape import FingerprintEntry, Report, RouteReport
+from strangler.evidence.verdict import number
+from strangler.evidence.words import SUMMARY, example, facts, latency, place, rate_shown, summary
 
 #: How much of an example value is shown here; the JSON report has up to 200 characters.
 _VALUE: Final = 120
@@ -65,18 +66,11 @@ def render_changes(changes: Changes, console: Console) -> None:
 
 
 def _summary(routes: Sequence[RouteReport]) -> Table:
-    table = _table("route", "stage", "share", "verdict", "matching", "compared", "differences")
+    table = _table(*SUMMARY)
     for route in routes:
-        coverage = route["coverage"]
-        table.add_row(
-            _text(route["route"], "bold"),
-            _text(route["stage"]),
-            f"{route['share']:g} %",
-            _text(route["verdict"], _VERDICT_STYLE[route["verdict"]]),
-            _percent(route["match_rate"]["estimate"]),
-            f"{number(coverage['compared'])}/{number(coverage['eligible'])}",
-            number(len(route["fingerprints"])),
-        )
+        name, stage, share, verdict, *counts = summary(route)
+        style = _VERDICT_STYLE[route["verdict"]]
+        table.add_row(_text(name, "bold"), _text(stage), share, _text(verdict, style), *counts)
     return table
 
 
@@ -87,74 +81,36 @@ def _route(console: Console, route: RouteReport) -> None:
     for reason in route["reasons"]:
         _indented(console, Text.assemble("- ", _text(reason)), 2)
     _indented(console, _facts(route), 2)
-    if route["latency_ms"]["legacy"]["p50"] is not None:
-        _indented(console, _latency(route), 2)
+    if rows := latency(route):
+        _indented(console, _latency(rows), 2)
     for entry in route["fingerprints"]:
         console.print()
         _fingerprint(console, entry, f"{number(entry['count'])} ×")
 
 
 def _facts(route: RouteReport) -> Table:
-    coverage, rate, outcomes = route["coverage"], route["match_rate"], route["outcomes"]
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("stage", _text(_stage(route)))
-    if not coverage["eligible"]:
-        return table
-    table.add_row("releases", _text(_releases(route)))
-    skipped = _listed(coverage["skipped"].items())
-    compared = f"{number(coverage['compared'])} of {number(coverage['eligible'])} eligible compared"
-    table.add_row("coverage", _text(compared + (f"; skipped: {skipped}" if skipped else "")))
-    counts = [
-        ("match", outcomes["match"]),
-        ("noise", outcomes["noise"]),
-        ("accepted", outcomes["accepted"]),
-        ("transient", outcomes["transient"]),
-        ("mismatch", outcomes["mismatch"]),
-    ]
-    table.add_row("outcomes", _text(_listed(counts) or "none"))
-    interval = f"between {_percent(rate['low'])} and {_percent(rate['high'], up=True)}"
-    table.add_row(
-        "match rate", f"{_percent(rate['estimate'])}, {interval} (confidence {_percent(rate['confidence'])})"
-    )
-    differing = [
-        (f"{met['legacy']}→{met['extracted']}", met["count"])
-        for met in route["status"]
-        if met["legacy"] != met["extracted"]
-    ]
-    if differing:
-        table.add_row("status", _listed(differing))
+    for label, text in facts(route):
+        table.add_row(label, _text(text))
     return table
 
 
-def _stage(route: RouteReport) -> str:
-    parts = f"share {route['share']:g} %, shadow {route['shadow']:g} %"
-    return f"{route['stage']} ({parts}, taken over by {route['extracted']})"
-
-
-def _releases(route: RouteReport) -> str:
-    releases = route["releases"]
-    return f"legacy {releases['legacy'] or 'unknown'}, extracted {releases['extracted'] or 'unknown'}"
-
-
-def _latency(route: RouteReport) -> Table:
+def _latency(rows: Iterable[Sequence[str]]) -> Table:
     table = _table("latency in ms", "p50", "p90", "p99")
-    for side in ("legacy", "extracted"):
-        quantiles: Quantiles = route["latency_ms"]["legacy" if side == "legacy" else "extracted"]
-        values = (quantiles["p50"], quantiles["p90"], quantiles["p99"])
-        table.add_row(side, *("-" if value is None else f"{value:.1f}" for value in values))
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
 def _fingerprint(console: Console, entry: FingerprintEntry, count: str) -> None:
-    place = entry["path"] or f"the {entry['where']}"
     severity = (entry["severity"], _SEVERITY_STYLE[entry["severity"]])
     _line(
-        console, ("  ", ""), severity, (f"  {entry['kind']}  ", ""), (place, "bold"),
+        console, ("  ", ""), severity, (f"  {entry['kind']}  ", ""), (place(entry), "bold"),
         (f"  {count}  ", ""), (entry["id"], "dim"),
     )  # fmt: skip
-    target, legacy, extracted = _example(entry)
+    target, legacy, extracted = example(entry)
     if target:
         _line(console, (f"    {target}", "dim"))
     left = _side("legacy", entry["legacy"], legacy)
@@ -171,14 +127,6 @@ def _side(side: str, value_class: str, value: str) -> Text:
     return Text.assemble((f"{side} ", "dim"), _text(value_class), ("  " if shown else ""), (shown, "bold"))
 
 
-def _example(entry: FingerprintEntry) -> tuple[str, str, str]:
-    """Target and both values of the first example (docs/report.md: three lines)."""
-    lines = entry["examples"][0].split("\n") if entry["examples"] else []
-    if len(lines) != 3:
-        return "", "", ""
-    return lines[0], lines[1].removeprefix("legacy: "), lines[2].removeprefix("extracted: ")
-
-
 # -- changes ----------------------------------------------------------------------------------------------
 
 
@@ -192,7 +140,7 @@ def _routes_before_and_after(changes: Changes) -> Table:
             _text(change.route, "bold"),
             _text(_before_and_after(before["releases"]["extracted"], after["releases"]["extracted"])),
             _text(_before_and_after(before["verdict"], after["verdict"])),
-            _text(_before_and_after(_percent(old), _percent(new))),
+            _text(_before_and_after(rate_shown(old), rate_shown(new))),
             _text(change.direction, styles[change.direction]),
         )
     return table
@@ -235,8 +183,8 @@ def _in_short(changes: Changes) -> str:
 
 def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-    for place, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=place > 0)
+    for index, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=index > 0)
     return table
 
 
@@ -252,11 +200,3 @@ def _line(console: Console, *parts: tuple[str, str]) -> None:
 
 def _indented(console: Console, content: Table | Text, columns: int) -> None:
     console.print(Padding(content, (0, 0, 0, columns), expand=False))
-
-
-def _listed(counts: Iterable[tuple[str, int]]) -> str:
-    return ", ".join(f"{name} {number(count)}" for name, count in counts if count)
-
-
-def _percent(share: float | None, *, up: bool = False) -> str:
-    return "-" if share is None else percent(share, up=up)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -75,7 +76,12 @@ def test_a_report_on_one_route_in_each_format(cli: Cli, folder: Path) -> None:
     assert "$.total" in text
     assert "\x1b" not in text
     assert cli("report", "raed").err == "strangler: no route is named 'raed'; did you mean read?\n"
-    assert cli("report", "--format", "html").code == 2
+    assert cli("report", "--format", "htm").code == 2
+    assert cli("report", "read", "--format", "html").out.startswith("<!doctype html>")
+    assert "` $.total `" in cli("report", "read", "--format", "markdown").out
+    ran = cli("report", "--format", "junit", "--out", "report.xml", "--gate")
+    assert (ran.out, ran.code) == ("", 1)
+    assert ElementTree.parse(folder / "report.xml").getroot().get("failures") == "1"
 
 
 @pytest.mark.parametrize(("outcomes", "code"), [((), 3), (("match",) * 3, 3), (("mismatch",) * 40, 1)])

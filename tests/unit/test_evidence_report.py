@@ -6,11 +6,15 @@ After a change that is meant, write them anew: `python -m tests.unit.test_eviden
 import io
 import json
 from collections import Counter
+from html import unescape
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import msgspec
 import pytest
+from markdown_it import MarkdownIt
 from rich.console import Console
 
 from strangler.compare import Difference, fingerprint
@@ -26,6 +30,9 @@ from strangler.evidence import (
     Tally,
     build,
     compare_reports,
+    html,
+    junit,
+    markdown,
     render_changes,
     render_report,
 )
@@ -115,6 +122,9 @@ def golden() -> dict[str, str]:
         "report.json": json.dumps(report(), indent=2, ensure_ascii=False) + "\n",
         "report-100.txt": text_of_report(100),
         "report-80.txt": text_of_report(80),
+        "report.md": markdown(report()),
+        "report.html": html(report()),
+        "report.xml": junit(report()),
         "changes-100.txt": text_of_changes(100),
         "fingerprint.json": json.dumps(
             find_fingerprint(evidence("v1"), report()["routes"][0]["fingerprints"][0]["id"]), indent=2
@@ -204,6 +214,67 @@ def test_terminal_codes_in_a_report_of_somebody_else_are_not_obeyed() -> None:
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "\x1b" not in text
     assert "[bold]not markup[/bold]" in text
+
+
+HOSTILE = "</td><script>alert(1)</script>&amp; | `x` ]]> [a](http://b) \x00\x1b[2J\u202e\ud800 \n# head"
+
+
+def hostile_report() -> Any:
+    found = report()
+    route = found["routes"][0]
+    route["route"] = route["extracted"] = HOSTILE
+    route["reasons"] = [HOSTILE]
+    route["coverage"]["skipped"] = {HOSTILE: 1}
+    entry = route["fingerprints"][0]
+    one_line = HOSTILE.replace("\n", " ")
+    entry |= {"path": HOSTILE, "legacy": HOSTILE, "id": HOSTILE}
+    entry["examples"] = [f"GET {one_line}\nlegacy: {one_line}\nextracted: {one_line}"]
+    return found
+
+
+def test_a_hostile_value_stays_text_in_html() -> None:
+    page = html(hostile_report())
+    page.encode("utf-8")
+    tags: Counter[str] = Counter()
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: Any) -> None:
+            tags[tag] += 1
+            assert not [name for name, value in attrs if name.startswith("on") or name in ("src", "href")]
+
+    Reader(convert_charrefs=True).feed(page)
+    assert tags["section"] == 3
+    assert not {"script", "img", "link", "a", "iframe"} & tags.keys()
+    assert "default-src &#x27;none&#x27;" in page or "default-src 'none'" in page
+
+
+def test_a_hostile_value_stays_text_in_markdown() -> None:
+    text = markdown(hostile_report())
+    text.encode("utf-8")
+    rendered = MarkdownIt("commonmark").enable("table").render(text)
+    assert "<script" not in rendered
+    assert "<a " not in rendered
+    assert rendered.count("<h2>") == 3
+
+
+def test_a_hostile_value_stays_text_in_junit() -> None:
+    root = ElementTree.fromstring(junit(hostile_report()))
+    assert [case.tag for case in root[0]] == ["testcase"] * 3
+    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("3", "1", "1")
+    assert root[0][0][0].tag == "failure"
+    assert "<script>alert(1)</script>" in (root[0][0][0].text or "")
+
+
+def test_every_format_tells_the_same() -> None:
+    found = report()
+    documents = [text_of_report(200), markdown(found), html(found), junit(found)]
+    for entry in found["routes"][0]["fingerprints"]:
+        for document in documents:
+            assert f"{entry['count']} ×" in document
+            assert entry["kind"] in document
+    for reason in found["routes"][0]["reasons"]:
+        plain = [unescape(document).replace("\\", "") for document in documents]
+        assert all(reason in document for document in plain)
 
 
 def test_timestamps_are_utc_with_z() -> None:

@@ -1,0 +1,111 @@
+"""What a report says, in words: the same in every format. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from strangler.evidence.shape import FingerprintEntry, RouteReport
+from strangler.evidence.verdict import number, percent
+
+
+class Shown(NamedTuple):
+    """One example: what was asked, and the value at the fingerprint's place on each side."""
+
+    target: str
+    legacy: str
+    extracted: str
+
+
+def facts(route: RouteReport) -> list[tuple[str, str]]:
+    """What is known of a route, as (label, sentence). Without traffic only its stage."""
+    coverage, rate, outcomes = route["coverage"], route["match_rate"], route["outcomes"]
+    parts = f"share {route['share']:g} %, shadow {route['shadow']:g} %"
+    rows = [("stage", f"{route['stage']} ({parts}, taken over by {route['extracted']})")]
+    if not coverage["eligible"]:
+        return rows
+    releases = route["releases"]
+    rows.append(
+        (
+            "releases",
+            f"legacy {releases['legacy'] or 'unknown'}, extracted {releases['extracted'] or 'unknown'}",
+        )
+    )
+    skipped = listed(coverage["skipped"].items())
+    compared = f"{number(coverage['compared'])} of {number(coverage['eligible'])} eligible compared"
+    rows.append(("coverage", compared + (f"; skipped: {skipped}" if skipped else "")))
+    counts = [
+        ("match", outcomes["match"]),
+        ("noise", outcomes["noise"]),
+        ("accepted", outcomes["accepted"]),
+        ("transient", outcomes["transient"]),
+        ("mismatch", outcomes["mismatch"]),
+    ]
+    rows.append(("outcomes", listed(counts) or "none"))
+    interval = f"between {rate_shown(rate['low'])} and {rate_shown(rate['high'], up=True)}"
+    sure = f"(confidence {rate_shown(rate['confidence'])})"
+    rows.append(("match rate", f"{rate_shown(rate['estimate'])}, {interval} {sure}"))
+    differing = [
+        (f"{met['legacy']}→{met['extracted']}", met["count"])
+        for met in route["status"]
+        if met["legacy"] != met["extracted"]
+    ]
+    if differing:
+        rows.append(("status", listed(differing)))
+    return rows
+
+
+def summary(route: RouteReport) -> tuple[str, str, str, str, str, str, str]:
+    """A route in one line: route, stage, share, verdict, matching, compared, differences."""
+    coverage = route["coverage"]
+    return (
+        route["route"],
+        route["stage"],
+        f"{route['share']:g} %",
+        route["verdict"],
+        rate_shown(route["match_rate"]["estimate"]),
+        f"{number(coverage['compared'])}/{number(coverage['eligible'])}",
+        number(len(route["fingerprints"])),
+    )
+
+
+#: The columns of `summary`.
+SUMMARY = ("route", "stage", "share", "verdict", "matching", "compared", "differences")
+
+
+def latency(route: RouteReport) -> list[tuple[str, str, str, str]]:
+    """Side, p50, p90, p99 in milliseconds; nothing when nothing was measured."""
+    sides = route["latency_ms"]
+    if sides["legacy"]["p50"] is None:
+        return []
+    return [
+        (side, _milliseconds(found["p50"]), _milliseconds(found["p90"]), _milliseconds(found["p99"]))
+        for side, found in (("legacy", sides["legacy"]), ("extracted", sides["extracted"]))
+    ]
+
+
+def place(entry: FingerprintEntry) -> str:
+    """Where a fingerprint is: its path, or the part of the answer that differs as a whole."""
+    return entry["path"] or f"the {entry['where']}"
+
+
+def example(entry: FingerprintEntry) -> Shown:
+    """The first example of a fingerprint (docs/report.md: three lines); empty when none is kept."""
+    lines = entry["examples"][0].split("\n") if entry["examples"] else []
+    if len(lines) != 3:
+        return Shown("", "", "")
+    return Shown(lines[0], lines[1].removeprefix("legacy: "), lines[2].removeprefix("extracted: "))
+
+
+def listed(counts: Iterable[tuple[str, int]]) -> str:
+    """`match 1 100, mismatch 30`: the counts above zero."""
+    return ", ".join(f"{name} {number(count)}" for name, count in counts if count)
+
+
+def rate_shown(share: float | None, *, up: bool = False) -> str:
+    """A rate in percent, `-` where there is none."""
+    return "-" if share is None else percent(share, up=up)
+
+
+def _milliseconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
