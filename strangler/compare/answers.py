@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from strangler.compare.body import json_differences
 from strangler.compare.difference import Difference, Incomparable, Kind
-from strangler.compare.document import Document, decode
+from strangler.compare.document import PARSED, Document, decode
 from strangler.compare.headers import header, header_differences
 from strangler.compare.redact import Redactor
 from strangler.compare.rules import IGNORED, Rules
@@ -62,7 +62,7 @@ def _coding(answered: Answered) -> str:
 def _bodies(
     legacy: Document, extracted: Document, rules: Rules, redactor: Redactor
 ) -> tuple[Difference, ...]:
-    if legacy.form == "json" and extracted.form == "json":
+    if legacy.form == extracted.form and legacy.form in PARSED:
         return json_differences(legacy.value, extracted.value, rules.body, redactor)
     if legacy.content == extracted.content:
         return ()

@@ -1,4 +1,4 @@
-"""An answer's body, decoded far enough to be compared: content coding off, JSON parsed."""
+"""An answer's body, decoded far enough to be compared: content coding off, parsed where its form is known."""
 
 from __future__ import annotations
 
@@ -7,23 +7,37 @@ import math
 import zlib
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NoReturn
+from urllib.parse import parse_qsl
 
 from strangler.compare.difference import Incomparable
-from strangler.compare.headers import Headers, header, is_json, media_type
+from strangler.compare.headers import Headers, charset, header, is_json, media_type
 
 #: What a compressed body may grow to. More is a bomb, or nothing to compare in memory.
 DECODED_LIMIT: Final = 8 * 1024 * 1024
 #: How many values a document may hold, and how many visits one comparison may make.
 NODE_LIMIT: Final = 200_000
 
-Form = Literal["json", "bytes", "broken"]
+#: What is taken for text is compared by lines up to this many; longer text as a whole.
+LINE_LIMIT: Final = 20_000
+
+Form = Literal["json", "json-lines", "form", "text", "bytes", "broken"]
+
+#: Forms whose `value` is compared place by place.
+PARSED: Final[frozenset[Form]] = frozenset({"json", "json-lines", "form", "text"})
+
+#: No media type for one JSON text a line is registered; these are in use.
+_JSON_LINES: Final = frozenset(
+    {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
+)
+_FORM: Final = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """A decoded body. `broken` is a body that is not what its headers promise: not JSON, or not gzip.
 
-    `value` is the parsed JSON of the form `json` and None otherwise; `content` is the body without its
+    `value` is the parsed JSON; of JSON lines a list; of a form each name with the list of its values; of text the list
+    of its lines; and None otherwise. `content` is the body without its
     content coding (of a broken one: as it came).
     """
 
@@ -47,9 +61,12 @@ def decode(headers: Headers, body: bytes) -> Document:
         content = decoded(body, header(headers, "content-encoding"), DECODED_LIMIT)
     except _Broken:
         return Document("broken", body)
-    media = media_type(header(headers, "content-type"))
+    content_type = header(headers, "content-type")
+    media = media_type(content_type)
     promised = is_json(media)
-    if not promised and (media or content.lstrip()[:1] not in (b"{", b"[")):
+    if media and not promised:
+        return _not_json(media, charset(content_type) or "utf-8", content)
+    if not promised and content.lstrip()[:1] not in (b"{", b"["):
         return Document("bytes", content)
     try:
         return Document("json", content, _parsed(content))
@@ -107,6 +124,47 @@ def _inflated(body: bytes, window: int, limit: int) -> bytes:
         pieces.append(piece)
         body = stream.unused_data
     return b"".join(pieces)
+
+
+def _not_json(media: str, charset: str, content: bytes) -> Document:
+    if media in _JSON_LINES:
+        return _json_lines(content)
+    if media == _FORM:
+        return _form(content)
+    return _text(content, charset) if media.startswith("text/") else Document("bytes", content)
+
+
+def _json_lines(content: bytes) -> Document:
+    if content.count(b"\n") >= NODE_LIMIT:
+        raise Incomparable("too_complex")
+    try:
+        return Document(
+            "json-lines", content, [_parsed(line) for line in content.split(b"\n") if line.strip()]
+        )
+    except _Broken:
+        return Document("broken", content)
+
+
+def _form(content: bytes) -> Document:
+    """URL Standard section 5.1: names and values are UTF-8 behind percent signs; a name may come again."""
+    try:
+        pairs = parse_qsl(content.decode("ascii"), keep_blank_values=True, max_num_fields=LINE_LIMIT)
+    except ValueError:  # not ASCII, or too many fields
+        return Document("bytes", content)
+    fields: dict[str, list[str]] = {}
+    for name, value in pairs:
+        fields.setdefault(name, []).append(value)
+    return Document("form", content, fields)
+
+
+def _text(content: bytes, charset: str) -> Document:
+    if content.count(b"\n") >= LINE_LIMIT:
+        return Document("bytes", content)
+    try:
+        # Python knows codecs that are no character sets (zip, rot13): those raise LookupError here.
+        return Document("text", content, content.decode(charset).split("\n"))
+    except (LookupError, ValueError):
+        return Document("bytes", content)
 
 
 def _parsed(content: bytes) -> Any:

@@ -84,14 +84,14 @@ def _content_type(mine: str, other: str, show: Show) -> Iterator[Difference]:
         yield _difference(
             "content-type", printable(ours, 80), printable(theirs, 80), *_both(mine, other, show)
         )
-    elif _charset(mine) != _charset(other):
+    elif charset(mine) != charset(other):
         legacy, extracted = _both(mine, other, show)
         yield Difference(
             where="header",
             path="content-type",
             kind="encoding",
-            legacy=printable(_charset(mine) or "absent", 40),
-            extracted=printable(_charset(other) or "absent", 40),
+            legacy=printable(charset(mine) or "absent", 40),
+            extracted=printable(charset(other) or "absent", 40),
             legacy_value=legacy,
             extracted_value=extracted,
         )
@@ -106,11 +106,12 @@ def _shown(name: str, values: list[str] | None) -> str:
     return _cookie_names(values or []) if name == "set-cookie" else _joined(values)
 
 
-def _charset(content_type: str) -> str:
+def charset(content_type: str) -> str:
+    """The charset parameter, in lower case; "" without one, and where it has no meaning."""
     found = _CHARSET.search(content_type)
-    charset = found[1].lower() if found else ""
+    name = found[1].lower() if found else ""
     # RFC 8259 sections 8.1 and 11: JSON is UTF-8, and the parameter has no meaning.
-    return "" if charset in {"utf-8", "utf8"} and is_json(media_type(content_type)) else charset
+    return "" if name in {"utf-8", "utf8"} and is_json(media_type(content_type)) else name
 
 
 def _meaning(name: str) -> Callable[[list[str]], object]:

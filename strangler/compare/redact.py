@@ -12,7 +12,7 @@ import json
 import re
 from typing import Any, Final
 
-from strangler.compare.document import readable
+from strangler.compare.document import PARSED, readable
 from strangler.compare.headers import Headers
 from strangler.compare.path import Trail, steps
 from strangler.compare.rules import FREE, IGNORED, Rules, State
@@ -77,7 +77,7 @@ class Redactor:
         document = readable(headers, body)
         if b"\0" in document.content:
             return f"{len(document.content)} bytes that are not text"
-        if document.form == "json":
+        if document.form == "json" or (document.form in PARSED and self._state is not FREE):
             redacted = self._tree(document.value, self._state, _Budget(limit))
             if redacted != document.value:
                 return json.dumps(redacted, ensure_ascii=False)[:limit]

@@ -10,6 +10,7 @@ JSON = ("Content-Type", "application/json")
 TEXT = ("Content-Type", "text/plain; charset=utf-8")
 RULES = compile_rules([])
 REDACTOR = Redactor(b"key", RULES)
+IMAGE = ("content-type", "image/png")
 
 
 def answer(body: bytes = b"", *headers: tuple[str, str], status: int = 200) -> Answered:
@@ -86,7 +87,7 @@ def test_one_of_several_values_differs() -> None:
 
 
 def test_other_bodies_are_compared_as_bytes() -> None:
-    (found,) = compare(answer(b"abc", TEXT), answer(b"abd!", TEXT), RULES, REDACTOR)
+    (found,) = compare(answer(b"abc", IMAGE), answer(b"abd!", IMAGE), RULES, REDACTOR)
     assert (found.where, found.path, found.kind) == ("body", "", "value")
     assert found.legacy_value == f"3 bytes, bytes, hash {REDACTOR.digest(b'abc')}"
 
@@ -165,6 +166,46 @@ def test_lone_surrogates_do_no_harm() -> None:
     legacy = answer(json.dumps({"\ud800": "\udfff"}).encode(), JSON)
     (found,) = compare(legacy, answer(b"{}", JSON), RULES, REDACTOR)
     (found.path + found.legacy_value).encode("utf-8")
+
+
+LINES = ("content-type", "application/x-ndjson")
+FORM = ("content-type", "application/x-www-form-urlencoded")
+
+
+@pytest.mark.parametrize(
+    ("kind", "legacy", "extracted", "wanted"),
+    [
+        (LINES, b'{"a":1}\n{"a":2}\n', b'{"a": 1}\n\n{"a": 2}', []),
+        (LINES, b'{"id":1,"a":1}\n{"id":2,"a":2}', b'{"id":1,"a":1}\n{"id":2,"a":"2"}', [("type", "$[*].a")]),
+        (LINES, b'{"a":1}\n{"a":2}\n', b'{"a":1}\n{"a":9}\n{"a":2}\n', [("length", "$")]),
+        (LINES, b'{"a":1}', b'{"a":1', [("encoding", "")]),
+        (FORM, b"a=1&b=2&b=%C3%BC", b"b=2&a=1&b=%c3%bc", []),
+        (FORM, b"a=1&b=2", b"a=1&b=3&c=", [("value", "$.b[*]"), ("added", "$.c")]),
+        (FORM, b"a=1&a=2", b"a=2&a=1", [("order", "$.a")]),
+        (FORM, b"a=\xff", b"a=\xfe", [("value", "")]),
+        (TEXT, b"one\ntwo\nthree", b"one\nthree", [("length", "$")]),
+        (TEXT, b"one\ntwo\nthree", b"one\n2\nthree", [("value", "$[*]")]),
+        (TEXT, b"one\r\n", b"one\n", [("value", "$[*]")]),
+        (TEXT, b"\xff", b"\xfe", [("value", "")]),
+        (TEXT, b"\n" * 30_000, b"\n" * 30_001, [("value", "")]),
+        (("content-type", "text/plain; charset=latin-1"), b"\xfc", b"\xfd", [("value", "$[*]")]),
+        (("content-type", "text/plain; charset=zip"), b"a", b"b", [("value", "")]),
+        (("content-type", "text/plain; charset=no-such\x00"), b"a", b"b", [("value", "")]),
+    ],
+)
+def test_bodies_of_other_forms(
+    kind: tuple[str, str], legacy: bytes, extracted: bytes, wanted: list[tuple[str, str]]
+) -> None:
+    found = compare(answer(legacy, kind), answer(extracted, kind), RULES, REDACTOR)
+    assert [(d.kind, d.path) for d in found] == wanted
+
+
+def test_a_form_is_redacted_by_path_and_by_name() -> None:
+    redactor = Redactor(b"key", compile_rules(["$.city"]))
+    shown = redactor.body((FORM,), b"city=Ulm&password=hunter2&n=1", 100)
+    assert "Ulm" not in shown
+    assert "hunter2" not in shown
+    assert '"n": ["1"]' in shown
 
 
 def test_a_body_is_shown_whatever_is_wrong_with_it() -> None:
