@@ -10,7 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from functools import lru_cache
 from typing import Any, Final
+
+import re2
 
 from strangler.compare.document import PARSED, readable
 from strangler.compare.headers import Headers
@@ -38,6 +41,12 @@ _TOKEN: Final = re.compile(
 _EMAIL: Final = re.compile(r"[\w.!#$+~-]{1,64}(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 #: ISO/IEC 7812-1: 12 to 19 digits; those of payment cards begin with 2 to 6.
 _CARD: Final = re.compile(r"(?<![\d.])[2-6](?:[ -]?\d){11,18}(?!\d)")
+#: Whether a text may hold any of the above. Almost none does, and RE2 says so fifty times faster than `re`, which
+#: is then not asked. `\\u00` is how JSON may write any character of them.
+_SUSPECT: Final = re2.compile(
+    "(?i)" + _NAMES.replace(r"\b", "") + r"|(?:bearer|basic) |eyj|[spr]k_|gh[a-z]_|xox|akia|@|%40|\\u00"
+    r"|[2-6](?:[ -]?[0-9]){11}"
+)
 #: Longer text is cut before it is searched: none of it would be shown.
 _SPARE: Final = 2048
 
@@ -52,10 +61,13 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """A text with every secret in it replaced."""
+        if not _is_suspect(text):
+            return text
         text = _NAMED.sub(lambda found: found[1] + self._mark("secret", found[2]), text)
         text = _SCHEME.sub(lambda found: f"{found[1]} {self._mark('secret', found[2])}", text)
         text = _TOKEN.sub(lambda found: self._mark("token", found[0]), text)
-        text = _EMAIL.sub(lambda found: self._mark("email", found[0].replace("%40", "@")), text)
+        if "@" in text or "%40" in text:
+            text = _EMAIL.sub(lambda found: self._mark("email", found[0].replace("%40", "@")), text)
         return _CARD.sub(self._card, text)
 
     def member(self, value: Any, trail: Trail) -> str:
@@ -77,6 +89,9 @@ class Redactor:
         document = readable(headers, body)
         if b"\0" in document.content:
             return f"{len(document.content)} bytes that are not text"
+        text = document.content[: limit + _SPARE].decode("utf-8", "replace")
+        if self._state is FREE and not _is_suspect(text):
+            return text[:limit]
         if document.form == "json" or (document.form in PARSED and self._state is not FREE):
             redacted = self._tree(document.value, self._state, _Budget(limit))
             if redacted != document.value:
@@ -85,7 +100,7 @@ class Redactor:
             return (
                 f"{len(document.content)} bytes that cannot be read as JSON, where the route redacts by path"
             )
-        return self.text(document.content[: limit + _SPARE].decode("utf-8", "replace"))[:limit]
+        return self.text(text)[:limit]
 
     def _at(self, value: Any, trail: Trail) -> Any:
         state, secret = self._state, False
@@ -146,6 +161,14 @@ class _Budget:
         return self.left >= 0
 
 
+def _is_suspect(text: str) -> bool:
+    try:
+        return _SUSPECT.search(text) is not None
+    except UnicodeEncodeError:  # a lone surrogate, which RE2 cannot read
+        return True
+
+
+@lru_cache(maxsize=4096)
 def _is_secret(name: str) -> bool:
     return _SECRET_NAME.search(name[:200]) is not None
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strangler.compare import Answered, Redactor, compare, compile_rules
+from strangler.compare import Answered, Redactor, compare, compile_rules, redact
 
 NO_RULES = compile_rules([])
 PLAIN = Redactor(b"key", NO_RULES)
@@ -48,6 +48,25 @@ def test_a_secret_in_a_text_becomes_its_kind_and_a_hash(text: str, secret: str, 
 )
 def test_what_is_no_secret_stays(text: str) -> None:
     assert PLAIN.text(text) == text
+
+
+def test_a_secret_behind_escapes_is_seen() -> None:
+    body = b'{"to": "ada\\u0040example.org", "p\\u0061ssword": "hunter2", "n": "\\u0034111111111111111"}'
+    found = PLAIN.body(JSON, body, 4096)
+    for secret in ("ada", "hunter2", "111111111111"):
+        assert secret not in found
+
+
+@given(
+    st.from_regex(
+        r"[a-z0-9@.%= _-]{0,12}(token=ab|a@b\.cd|4111 1111 1111 1111|Basic abcdefgh|ghp_0123456789abcdef)",
+        fullmatch=True,
+    )
+)
+def test_what_is_searched_for_is_always_suspected(text: str) -> None:
+    for pattern in (redact._NAMED, redact._SCHEME, redact._TOKEN, redact._EMAIL, redact._CARD):
+        if pattern.search(text):
+            assert redact._is_suspect(text)
 
 
 def test_equal_stays_equal_under_one_key_and_only_under_one() -> None:
