@@ -74,17 +74,12 @@ def decode(headers: Headers, body: bytes) -> Document:
         return Document("broken" if promised else "bytes", content)
 
 
-def readable(headers: Headers, body: bytes) -> Document:
-    """The document in a body, or what can be had of one that cannot be compared. Never raises."""
-    headers = tuple(headers)
+def readable(headers: Headers, body: bytes) -> bytes:
+    """The body without its content coding, or as it came where that cannot be undone. Never raises."""
     try:
-        return decode(headers, body)
-    except Incomparable:
-        pass
-    try:
-        return Document("broken", decoded(body, header(headers, "content-encoding"), DECODED_LIMIT))
+        return decoded(body, header(headers, "content-encoding"), DECODED_LIMIT)
     except (_Broken, Incomparable):
-        return Document("broken", body)
+        return body
 
 
 def decoded(body: bytes, coding: str, limit: int) -> bytes:

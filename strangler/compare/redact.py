@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import re2
 
-from strangler.compare.document import PARSED, readable
+from strangler.compare.difference import Incomparable
+from strangler.compare.document import PARSED, Document, decode, readable
 from strangler.compare.headers import Headers
 from strangler.compare.path import Trail, steps
 from strangler.compare.rules import FREE, IGNORED, Rules, State
@@ -86,21 +87,32 @@ class Redactor:
 
     def body(self, headers: Headers, body: bytes, limit: int) -> str:
         """The first `limit` characters of a body, its content coding undone where we can. Never raises."""
-        document = readable(headers, body)
-        if b"\0" in document.content:
-            return f"{len(document.content)} bytes that are not text"
-        text = document.content[: limit + _SPARE].decode("utf-8", "replace")
+        content = readable(headers, body)
+        if b"\0" in content:
+            return f"{len(content)} bytes that are not text"
+        text = content[: limit + _SPARE].decode("utf-8", "replace")
         if self._state is FREE and not _is_suspect(text):
             return text[:limit]
-        if document.form == "json" or (document.form in PARSED and self._state is not FREE):
+        try:
+            return self._searched(headers, body, content, text, limit)[:limit]
+        except RecursionError:
+            return f"{len(content)} bytes, nested too deep to be searched for secrets"
+
+    def _searched(self, headers: Headers, body: bytes, content: bytes, text: str, limit: int) -> str:
+        free = self._state is FREE
+        try:
+            document = decode(headers, body)
+        except Incomparable:
+            document = Document("broken", content)
+        if document.form == "json" or (document.form in PARSED and not free):
             redacted = self._tree(document.value, self._state, _Budget(limit))
             if redacted != document.value:
-                return json.dumps(redacted, ensure_ascii=False)[:limit]
-        elif self._state is not FREE and document.content.lstrip()[:1] in (b"{", b"["):
+                return json.dumps(redacted, ensure_ascii=False)
+        elif not free and document.content.lstrip()[:1] in (b"{", b"["):
             return (
                 f"{len(document.content)} bytes that cannot be read as JSON, where the route redacts by path"
             )
-        return self.text(text)[:limit]
+        return self.text(text)
 
     def _at(self, value: Any, trail: Trail) -> Any:
         state, secret = self._state, False

@@ -144,6 +144,12 @@ def test_any_body_can_be_shown_and_one_address_in_it_never_is(value: Any) -> Non
     assert "ada@example.org" not in found
 
 
+@pytest.mark.parametrize("depth", [300, 600, 900, 100_000])
+def test_a_secret_however_deep_is_not_shown_and_nothing_is_raised(depth: int) -> None:
+    body = b'{"a":' * depth + b'"ada@example.org"' + b"}" * depth
+    assert "ada@" not in PLAIN.body(JSON, body, 4096)
+
+
 def test_a_long_text_is_searched_in_linear_time() -> None:
     for text in (
         "token" * 50_000,
