@@ -62,43 +62,38 @@ def header_differences(
     for name in sorted((ours.keys() | theirs.keys()) - skipped):
         mine, other = ours.get(name), theirs.get(name)
         if mine is None or other is None:
-            shown = show(name, _shown(name, mine)), show(name, _shown(name, other))
-            yield _difference(name, _presence(mine), _presence(other), *shown)
+            yield _difference(name, _presence(mine), _presence(other), *_both(name, mine, other, show))
         elif mine != other:
             yield from _compared(name, mine, other, show)
 
 
 def _compared(name: str, mine: list[str], other: list[str], show: Show) -> Iterator[Difference]:
     if name == "content-type":
-        yield from _content_type(_joined(mine), _joined(other), show)
+        yield from _content_type(_joined(mine), _joined(other), _both(name, mine, other, show))
         return
     meaning = _meaning(name)
     if meaning(mine) != meaning(other):
-        shown = show(name, _shown(name, mine)), show(name, _shown(name, other))
-        yield _difference(name, "present", "present", *shown)
+        yield _difference(name, "present", "present", *_both(name, mine, other, show))
 
 
-def _content_type(mine: str, other: str, show: Show) -> Iterator[Difference]:
+def _content_type(mine: str, other: str, shown: tuple[str, str]) -> Iterator[Difference]:
     ours, theirs = media_type(mine), media_type(other)
     if ours != theirs:
-        yield _difference(
-            "content-type", printable(ours, 80), printable(theirs, 80), *_both(mine, other, show)
-        )
+        yield _difference("content-type", printable(ours, 80), printable(theirs, 80), *shown)
     elif charset(mine) != charset(other):
-        legacy, extracted = _both(mine, other, show)
         yield Difference(
             where="header",
             path="content-type",
             kind="encoding",
             legacy=printable(charset(mine) or "absent", 40),
             extracted=printable(charset(other) or "absent", 40),
-            legacy_value=legacy,
-            extracted_value=extracted,
+            legacy_value=shown[0],
+            extracted_value=shown[1],
         )
 
 
-def _both(mine: str, other: str, show: Show) -> tuple[str, str]:
-    return show("content-type", mine), show("content-type", other)
+def _both(name: str, mine: list[str] | None, other: list[str] | None, show: Show) -> tuple[str, str]:
+    return show(name, _shown(name, mine)), show(name, _shown(name, other))
 
 
 def _shown(name: str, values: list[str] | None) -> str:

@@ -15,15 +15,10 @@ from xml.sax.saxutils import quoteattr
 from strangler.compare import printable
 from strangler.evidence.shape import FingerprintEntry, Report, RouteReport
 from strangler.evidence.verdict import number
-from strangler.evidence.words import SUMMARY, example, facts, latency, place, summary
+from strangler.evidence.words import LATENCY, SUMMARY, TEXT_LIMIT, example, facts, latency, place, summary
 
-_LATENCY: Final = ("latency in ms", "p50", "p90", "p99")
-#: The longest text from a report that is shown at all; our own reports stay far below.
-_TEXT: Final = 4096
 #: What Markdown (CommonMark 0.31 section 2.4, GFM tables and autolinks) would take for its own.
 _MARKS: Final = re.compile(r"([\\`*_{}\[\]<>#!|~&@]|:(?=//))")
-#: Not in XML 1.0 section 2.2 even as a reference.
-_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _STYLE: Final = (
     ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;"
@@ -50,7 +45,7 @@ def markdown(report: Report) -> str:
         parts.append(_md_list(route["reasons"]))
         parts.append(_md_table(("", ""), facts(route)))
         if rows := latency(route):
-            parts.append(_md_table(_LATENCY, rows))
+            parts.append(_md_table(LATENCY, rows))
         parts.extend(_md_fingerprint(entry) for entry in route["fingerprints"])
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -95,12 +90,12 @@ def junit(report: Report) -> str:
 
 
 def _md(text: str) -> str:
-    return _MARKS.sub(r"\\\1", printable(text, _TEXT))
+    return _MARKS.sub(r"\\\1", printable(text, TEXT_LIMIT))
 
 
 def _md_code(text: str) -> str:
     """A code span (CommonMark section 6.1) that holds any text. Not for tables, where a bar would end the cell."""
-    shown = printable(text, _TEXT)
+    shown = printable(text, TEXT_LIMIT)
     fence = "`" * (max(map(len, re.findall("`+", shown)), default=0) + 1)
     return f"{fence} {shown} {fence}" if shown else "–"
 
@@ -131,7 +126,7 @@ def _md_fingerprint(entry: FingerprintEntry) -> str:
 
 
 def _html(text: str) -> str:
-    return escape(printable(text, _TEXT))
+    return escape(printable(text, TEXT_LIMIT))
 
 
 def _html_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -151,7 +146,7 @@ def _html_route(route: RouteReport) -> str:
         [
             f'<section><h2>{_html(route["route"])} <span class="verdict">{_html(route["verdict"])}</span></h2>',
             f"<ul>{reasons}</ul><table><tbody>{known}</tbody></table>",
-            _html_table(_LATENCY, rows) if rows else "",
+            _html_table(LATENCY, rows) if rows else "",
             *(_html_fingerprint(entry) for entry in route["fingerprints"]),
             "</section>",
         ]
@@ -180,7 +175,8 @@ def _html_fingerprint(entry: FingerprintEntry) -> str:
 
 
 def _xml(text: str) -> str:
-    return quoteattr(_NOT_XML.sub("�", printable(text, _TEXT)))
+    # Whatever XML 1.0 section 2.2 forbids is not printable, so no further check is needed.
+    return quoteattr(printable(text, TEXT_LIMIT))
 
 
 def _junit_case(route: RouteReport) -> str:
@@ -198,5 +194,5 @@ def _junit_case(route: RouteReport) -> str:
             for shown in [example(entry)]
         ),
     ]
-    told = "\n".join(escape(_NOT_XML.sub("�", printable(line, _TEXT)), quote=False) for line in lines)
+    told = "\n".join(escape(printable(line, TEXT_LIMIT), quote=False) for line in lines)
     return f"{opening}>\n      <{element} message={_xml(first)}>{told}</{element}>\n    </testcase>\n"

@@ -19,16 +19,23 @@ from strangler.compare import printable
 from strangler.evidence.changes import Change, Changes, Seen
 from strangler.evidence.shape import FingerprintEntry, Report, RouteReport
 from strangler.evidence.verdict import number
-from strangler.evidence.words import SUMMARY, example, facts, latency, place, rate_shown, summary
+from strangler.evidence.words import (
+    LATENCY,
+    SUMMARY,
+    TEXT_LIMIT,
+    example,
+    facts,
+    latency,
+    place,
+    rate_shown,
+    summary,
+)
 
 #: How much of an example value is shown here; the JSON report has up to 200 characters.
 _VALUE: Final = 120
 
 _VERDICT_STYLE: Final = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
 _SEVERITY_STYLE: Final = {"breaking": "red", "value": "yellow", "additive": "cyan"}
-
-#: The longest text from a report that is shown at all; our own reports stay far below.
-_TEXT: Final = 4096
 
 
 def render_report(report: Report, console: Console) -> None:
@@ -98,7 +105,7 @@ def _facts(route: RouteReport) -> Table:
 
 
 def _latency(rows: Iterable[Sequence[str]]) -> Table:
-    table = _table("latency in ms", "p50", "p90", "p99")
+    table = _table(*LATENCY)
     for row in rows:
         table.add_row(*row)
     return table
@@ -189,12 +196,12 @@ def _table(*columns: str) -> Table:
 
 
 def _text(value: str, style: str = "") -> Text:
-    return Text(printable(value, _TEXT), style)
+    return Text(printable(value, TEXT_LIMIT), style)
 
 
 def _line(console: Console, *parts: tuple[str, str]) -> None:
     """One line that is never folded or cut, however narrow the console."""
-    text = Text.assemble(*((printable(part, _TEXT), style) for part, style in parts))
+    text = Text.assemble(*((printable(part, TEXT_LIMIT), style) for part, style in parts))
     console.print(text, soft_wrap=True)
 
 

@@ -69,6 +69,10 @@ def summary(route: RouteReport) -> tuple[str, str, str, str, str, str, str]:
     )
 
 
+#: The longest text from a report that is shown at all; our own reports stay far below.
+TEXT_LIMIT = 4096
+#: The columns of `latency`.
+LATENCY = ("latency in ms", "p50", "p90", "p99")
 #: The columns of `summary`.
 SUMMARY = ("route", "stage", "share", "verdict", "matching", "compared", "differences")
 
