@@ -4,7 +4,7 @@
 raises `Incomparable` with the reason under which the exchange counts as skipped.
 """
 
-from strangler.compare.answers import Answered, compare
+from strangler.compare.answers import Answered, Comparison, compare
 from strangler.compare.difference import (
     SEVERITIES,
     Difference,
@@ -23,6 +23,7 @@ from strangler.compare.shown import printable
 __all__ = [
     "SEVERITIES",
     "Answered",
+    "Comparison",
     "Difference",
     "Document",
     "Incomparable",

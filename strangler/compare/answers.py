@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from strangler.compare.body import json_differences
 from strangler.compare.difference import Difference, Incomparable, Kind
 from strangler.compare.document import PARSED, Document, decode
 from strangler.compare.headers import header, header_differences
 from strangler.compare.redact import Redactor
-from strangler.compare.rules import IGNORED, Rules
+from strangler.compare.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,30 +23,55 @@ class Answered:
     body: bytes
 
 
+class Comparison(NamedTuple):
+    """What a comparison found. `used` names the rules without which there would have been more."""
+
+    differences: tuple[Difference, ...]
+    used: frozenset[str] = frozenset()
+
+
+def _never() -> bool:
+    return False
+
+
 def compare(
-    legacy: Answered, extracted: Answered, rules: Rules, redactor: Redactor
-) -> tuple[Difference, ...]:
+    legacy: Answered,
+    extracted: Answered,
+    rules: Rules,
+    redactor: Redactor,
+    overdue: Callable[[], bool] = _never,
+) -> Comparison:
     """Everything in which the extracted side's answer differs from the legacy side's, each kind once.
 
-    The values shown are redacted, and so are names in paths that are secrets themselves.
+    The values shown are redacted, and so are names in paths that are secrets themselves. `overdue` is asked from
+    time to time whether the pair has taken too long.
 
     Raises Incomparable with a reason when the bodies cannot be compared and nothing else differs.
     """
     differences: list[Difference] = []
-    if legacy.status != extracted.status:
+    used: set[str] = set()
+    if legacy.status != extracted.status and rules.status_ignored_by:
+        used.add(rules.status_ignored_by)
+    elif legacy.status != extracted.status:
         differences.append(_status(legacy.status, extracted.status))
         if legacy.status // 100 != extracted.status // 100:
             # A page of data and a page of error differ in everything. That is one difference, not fifty.
-            return tuple(differences)
-    differences += header_differences(legacy.headers, extracted.headers, rules.headers, redactor.header)
-    if rules.body is not IGNORED and not _same_bytes(legacy, extracted):
+            return Comparison(tuple(differences))
+    differences += header_differences(legacy.headers, extracted.headers, rules.headers, redactor.header, used)
+    if _same_bytes(legacy, extracted):
+        pass
+    elif rules.body.ignored_by:
+        used.update(rules.body.ignored_by)
+    else:
         try:
             ours, theirs = decode(legacy.headers, legacy.body), decode(extracted.headers, extracted.body)
-            differences += _bodies(ours, theirs, rules, redactor)
+            found, needed = _bodies(ours, theirs, rules, redactor, overdue)
+            differences += found
+            used |= needed
         except Incomparable:
             if not differences:  # a difference already known is never hidden behind a skip
                 raise
-    return tuple(differences)
+    return Comparison(tuple(differences), frozenset(used))
 
 
 def _status(legacy: int, extracted: int) -> Difference:
@@ -60,24 +87,23 @@ def _coding(answered: Answered) -> str:
 
 
 def _bodies(
-    legacy: Document, extracted: Document, rules: Rules, redactor: Redactor
-) -> tuple[Difference, ...]:
+    legacy: Document, extracted: Document, rules: Rules, redactor: Redactor, overdue: Callable[[], bool]
+) -> tuple[list[Difference], set[str]]:
     if legacy.form == extracted.form and legacy.form in PARSED:
-        return json_differences(legacy.value, extracted.value, rules.body, redactor)
+        return json_differences(legacy.value, extracted.value, rules, redactor, overdue)
     if legacy.content == extracted.content:
-        return ()
+        return [], set()
     kind: Kind = "value" if legacy.form == extracted.form else "encoding"
-    return (
-        Difference(
-            where="body",
-            path="",
-            kind=kind,
-            legacy=legacy.form,
-            extracted=extracted.form,
-            legacy_value=_shown(legacy, redactor),
-            extracted_value=_shown(extracted, redactor),
-        ),
+    whole = Difference(
+        where="body",
+        path="",
+        kind=kind,
+        legacy=legacy.form,
+        extracted=extracted.form,
+        legacy_value=_shown(legacy, redactor),
+        extracted_value=_shown(extracted, redactor),
     )
+    return [whole], set()
 
 
 def _shown(document: Document, redactor: Redactor) -> str:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
-from strangler.compare.align import align
+from strangler.compare.align import align, by_key, written_alike
 from strangler.compare.difference import Difference, Incomparable, Kind
 from strangler.compare.document import NODE_LIMIT
+from strangler.compare.drift import Drift, drift, wider
+from strangler.compare.machine import State
 from strangler.compare.path import Trail, render
 from strangler.compare.redact import Redactor
-from strangler.compare.rules import IGNORED, State
+from strangler.compare.rules import Rules
 
 #: How many kinds of difference one pair of bodies may show. The walk ends at the last of them.
 DIFFERENCE_LIMIT: Final = 200
+#: Visits between two looks at the clock.
+_LOOK_AFTER: Final = 500
 
 _ABSENT: Final = object()
 _CLASSES: Final = {
@@ -29,47 +35,88 @@ _NUMBERS: Final = frozenset({int, float})
 
 
 class _Enough(Exception):
-    """The limit of differences, or of visits once a difference is known, has been reached."""
+    """The limit of differences, of visits or of time has been reached."""
 
 
-def json_differences(legacy: Any, extracted: Any, state: State, redactor: Redactor) -> tuple[Difference, ...]:
-    """Every kind of difference once, in the order of the legacy body, with the first example of each.
+def json_differences(
+    legacy: Any, extracted: Any, rules: Rules, redactor: Redactor, overdue: Callable[[], bool]
+) -> tuple[list[Difference], set[str]]:
+    """Every kind of difference once, in the order of the legacy body, with the first example of each; and the
+    rules that had something to do.
 
     Raises Incomparable("too_complex") when the budget is spent before a difference has been seen. Once one
     has, the pair is a mismatch whatever else is in it, and what was found is returned.
     """
-    if state is IGNORED:
-        return ()
-    walk = _Walk(redactor)
+    walk = _Walk(redactor, overdue)
     try:
-        walk.value(legacy, extracted, None, state)
+        if rules.only is not None:
+            legacy, extracted = (_pruned(each, rules.only, walk.used) for each in (legacy, extracted))
+        walk.start(legacy, extracted, rules.body)
     except (_Enough, RecursionError) as stop:
         if not walk.found:
             raise Incomparable("too_complex") from stop
-    return tuple(walk.found.values())
+    return walk.differences(), walk.used
+
+
+def _pruned(value: Any, listed: State, used: set[str]) -> Any:
+    """What an allow-list lets through: what it names, and the way there; _ABSENT where there is nothing."""
+    if listed.ignored_by:  # a machine of an allow-list calls ignored what is on it
+        used.update(listed.ignored_by)
+        return value
+    if isinstance(value, dict):
+        members = {name: _pruned(child, listed.member(name), used) for name, child in value.items()}
+        return {name: child for name, child in members.items() if child is not _ABSENT} or _ABSENT
+    if isinstance(value, list):
+        elements = [_pruned(child, listed.index, used) for child in value]
+        return [child for child in elements if child is not _ABSENT] or _ABSENT
+    return _ABSENT
 
 
 class _Walk:
-    __slots__ = ("budget", "found", "redactor")
+    __slots__ = ("budget", "drifts", "found", "next_look", "overdue", "redactor", "used")
 
-    def __init__(self, redactor: Redactor) -> None:
+    def __init__(self, redactor: Redactor, overdue: Callable[[], bool]) -> None:
         self.redactor = redactor
+        self.overdue = overdue
         self.found: dict[tuple[Trail, Kind, str, str], Difference] = {}
+        self.drifts: dict[tuple[Trail, Kind, str, str], Drift | None] = {}
+        self.used: set[str] = set()
         self.budget = 2 * NODE_LIMIT
+        self.next_look = self.budget - _LOOK_AFTER
+
+    def start(self, legacy: Any, extracted: Any, state: State) -> None:
+        if legacy is _ABSENT or extracted is _ABSENT:
+            if legacy is not extracted:
+                self.add("missing" if extracted is _ABSENT else "added", None, legacy, extracted)
+            return
+        if not written_alike(legacy, extracted):
+            self.value(legacy, extracted, None, state)
+
+    def differences(self) -> list[Difference]:
+        return [
+            one if self.drifts.get(key) is None else replace(one, drift=self.drifts[key])
+            for key, one in self.found.items()
+        ]
 
     def value(self, legacy: Any, extracted: Any, trail: Trail, state: State) -> None:
         kind = type(legacy)
         if kind is not type(extracted):
-            if kind in _NUMBERS and type(extracted) in _NUMBERS:
-                if legacy != extracted:
-                    self.add("value", trail, legacy, extracted)
-            else:
+            if kind not in _NUMBERS or type(extracted) not in _NUMBERS:
                 self.add("type", trail, legacy, extracted)
+            elif legacy != extracted:
+                self.scalar(legacy, extracted, trail, state)
         elif kind is dict:
             self.objects(legacy, extracted, trail, state)
         elif kind is list:
             self.arrays(legacy, extracted, trail, state)
         elif legacy != extracted:
+            self.scalar(legacy, extracted, trail, state)
+
+    def scalar(self, legacy: Any, extracted: Any, trail: Trail, state: State) -> None:
+        tolerance = state.tolerance
+        if tolerance is not None and tolerance.allows(legacy, extracted):
+            self.used.add(tolerance.text)
+        else:
             self.add("value", trail, legacy, extracted)
 
     def objects(self, legacy: dict[str, Any], extracted: dict[str, Any], trail: Trail, state: State) -> None:
@@ -80,34 +127,69 @@ class _Walk:
             below = named.get(name, other)
             right = extracted.get(name, _ABSENT)
             if right is _ABSENT:
-                if below is not IGNORED:
+                if below.ignored_by:
+                    self.used.update(below.ignored_by)
+                else:
                     self.add("missing", (trail, name), left, _ABSENT)
                 continue
             common += 1
-            # The first test is only for speed: most leaves are equal strings, numbers and constants.
-            if left is right or below is IGNORED or (type(left) is str and left == right):
+            # The first tests are only for speed: most members are equal.
+            if left is right or (left == right and (type(left) is str or written_alike(left, right))):
                 continue
-            self.value(left, right, (trail, name), below)
+            if below.ignored_by:
+                self.ignored(below, left, right)
+            else:
+                self.value(left, right, (trail, name), below)
         if common < len(extracted):
             for name, right in extracted.items():
-                if name not in legacy and named.get(name, other) is not IGNORED:
-                    self.add("added", (trail, name), _ABSENT, right)
+                if name not in legacy:
+                    below = named.get(name, other)
+                    if below.ignored_by:
+                        self.used.update(below.ignored_by)
+                    else:
+                        self.add("added", (trail, name), _ABSENT, right)
+
+    def ignored(self, state: State, legacy: Any, extracted: Any) -> None:
+        """Note whether there was anything to ignore."""
+        if legacy != extracted:
+            self.used.update(state.ignored_by)
 
     def arrays(self, legacy: list[Any], extracted: list[Any], trail: Trail, state: State) -> None:
         below = state.index
-        if below is IGNORED:
+        if below.ignored_by:
+            self.ignored(below, legacy, extracted)
             return
         self.spend(len(legacy) + len(extracted))
+        moved = False
+        if state.key:
+            keyed = by_key(legacy, extracted, state.key)
+            if len(keyed.legacy) < len(legacy) or len(keyed.extracted) < len(extracted):
+                self.used.add(state.keyed)
+            for kind, left, right in keyed.alone(_ABSENT):
+                self.add(kind, (trail, None), left, right)
+            for left, right in keyed.pairs:
+                self.value(left, right, (trail, None), below)
+            legacy, extracted, moved = keyed.legacy, keyed.extracted, keyed.moved
         if len(legacy) != len(extracted):
             self.add("length", trail, legacy, extracted)
         alignment = align(legacy, extracted, below, self.spend)
-        if alignment.moved:
-            self.add("order", trail, legacy, extracted)
-        for left, right in alignment.pairs:
+        if alignment.moved or moved:
+            if state.unordered:
+                self.used.add(state.unordered)
+            else:
+                self.add("order", trail, legacy, extracted)
+        pairs = alignment.pairs
+        if state.unordered and all(type(side) in _NUMBERS for pair in pairs for side in pair):
+            # Without an order, numbers that are merely near each other belong together.
+            pairs = list(zip(*(sorted(side) for side in zip(*pairs, strict=True)), strict=True))
+        for left, right in pairs:
             self.value(left, right, (trail, None), below)
 
     def add(self, kind: Kind, trail: Trail, legacy: Any, extracted: Any) -> None:
         key = (trail, kind, _CLASSES[type(legacy)], _CLASSES[type(extracted)])
+        if kind == "value":
+            seen = drift(legacy, extracted)
+            self.drifts[key] = wider(self.drifts[key], seen) if key in self.drifts else seen
         if key in self.found:
             return
         self.found[key] = Difference(
@@ -129,8 +211,10 @@ class _Walk:
 
     def spend(self, visits: int) -> None:
         self.budget -= visits
-        if self.budget < 0:
-            raise _Enough
+        if self.budget < self.next_look:
+            self.next_look = self.budget - _LOOK_AFTER
+            if self.budget < 0 or self.overdue():
+                raise _Enough
 
 
 def _length(value: list[Any]) -> str:

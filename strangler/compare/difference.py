@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from strangler.compare.drift import Drift
+
 Kind = Literal["missing", "added", "type", "value", "order", "length", "status", "header", "encoding"]
 Severity = Literal["breaking", "value", "additive"]
 Where = Literal["status", "header", "body"]
@@ -45,7 +47,8 @@ class Difference:
     `path` is a collapsed JSON path for the body, a lower-case name for a header, "" for the status and for
     a body as a whole. `legacy` and `extracted` are classes of value, so that they are the same for every
     exchange that differs in this way; `legacy_value` and `extracted_value` are one example of at most
-    200 printable characters each, for people.
+    200 printable characters each, for people. `drift` says of two scalars of one type how they lie apart, and is
+    None for every difference that can never be noise.
     """
 
     where: Where
@@ -55,6 +58,7 @@ class Difference:
     extracted: str
     legacy_value: str = ""
     extracted_value: str = ""
+    drift: Drift | None = None
 
     @property
     def severity(self) -> Severity:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, NoReturn
 from urllib.parse import parse_qsl
 
+import msgspec
+
 from strangler.compare.difference import Incomparable
 from strangler.compare.headers import Headers, charset, header, is_json, media_type
 
@@ -166,6 +168,9 @@ def _parsed(content: bytes) -> Any:
     # Counted before parsing: a body of empty lists takes thirty times its size once parsed.
     if content.count(b",") + content.count(b"[") + content.count(b"{") >= NODE_LIMIT:
         raise Incomparable("too_complex")
+    quick = _quickly_parsed(content)
+    if quick is not None:
+        return quick
     try:
         return _decoder.decode(content.decode("utf-8-sig"))
     except RecursionError:
@@ -176,6 +181,26 @@ def _parsed(content: bytes) -> Any:
         raise _Broken from problem
     except ValueError:  # an integer of more digits than Python reads
         raise Incomparable("number_range") from None
+
+
+_decode: Final = msgspec.json.Decoder().decode
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def _quickly_parsed(content: bytes) -> Any:
+    """The value of plain, faultless JSON in a third of the time; None when a closer look is needed.
+
+    This parser keeps the last of two members of one name and says nothing. But whatever is lost takes quotation
+    marks with it: written out again, the value then has fewer of them. An escaped one would hide that.
+    """
+    if b"\\u0022" in content:
+        return None
+    try:
+        value = _decode(content)
+        whole = _encode(value).count(b'"') == content.count(b'"')
+    except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError):
+        return None
+    return value if whole else None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from strangler.compare.difference import Difference
+from strangler.compare.drift import drift
+from strangler.compare.rules import HeaderRules
 from strangler.compare.shown import printable
 
 Headers = Iterable[tuple[str, str]]
@@ -52,28 +54,56 @@ def is_json(media: str) -> bool:
 
 
 def header_differences(
-    legacy: Headers, extracted: Headers, ignored: frozenset[str], show: Show
+    legacy: Headers, extracted: Headers, rules: HeaderRules, show: Show, used: set[str]
 ) -> Iterator[Difference]:
-    """Every header that matters and differs, in the order of names. `show` makes a value fit to be kept."""
+    """Every header that matters and differs, in the order of names. `show` makes a value fit to be kept.
+
+    The rules that had something to do are added to `used`.
+    """
     ours, theirs = _grouped(legacy), _grouped(extracted)
-    if ours == theirs:
+    differing = [name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)]
+    names = sorted(name for name in differing if name not in NOT_COMPARED)
+    if not names:
         return
-    skipped = NOT_COMPARED | ignored | _named_by_connection(ours) | _named_by_connection(theirs)
-    for name in sorted((ours.keys() | theirs.keys()) - skipped):
+    skipped = _named_by_connection(ours) | _named_by_connection(theirs)
+    for name in names:
+        if name in skipped or (rules.only is not None and name not in rules.only):
+            continue
         mine, other = ours.get(name), theirs.get(name)
-        if mine is None or other is None:
+        if name in rules.ignored:
+            used.add(rules.ignored[name])
+        elif mine is None or other is None:
             yield _difference(name, _presence(mine), _presence(other), *_both(name, mine, other, show))
-        elif mine != other:
-            yield from _compared(name, mine, other, show)
+        else:
+            yield from _compared(name, mine, other, show, rules, used)
 
 
-def _compared(name: str, mine: list[str], other: list[str], show: Show) -> Iterator[Difference]:
+def _compared(
+    name: str, mine: list[str], other: list[str], show: Show, rules: HeaderRules, used: set[str]
+) -> Iterator[Difference]:
     if name == "content-type":
         yield from _content_type(_joined(mine), _joined(other), _both(name, mine, other, show))
         return
-    meaning = _meaning(name)
-    if meaning(mine) != meaning(other):
-        yield _difference(name, "present", "present", *_both(name, mine, other, show))
+    if name in rules.unordered:
+        if _as_set(mine) == _as_set(other):
+            used.add(rules.unordered[name])
+            return
+    elif name in rules.tolerance:  # said of a Last-Modified, it is compared after all
+        if rules.tolerance[name].allows(_joined(mine), _joined(other)):
+            used.add(rules.tolerance[name].text)
+            return
+    elif _meaning(name)(mine) == _meaning(name)(other):
+        return
+    yield Difference(
+        where="header",
+        path=printable(name, 80),
+        kind="header",
+        legacy="present",
+        extracted="present",
+        legacy_value=show(name, _shown(name, mine)),
+        extracted_value=show(name, _shown(name, other)),
+        drift=None if name == "set-cookie" else drift(_joined(mine), _joined(other)),
+    )
 
 
 def _content_type(mine: str, other: str, shown: tuple[str, str]) -> Iterator[Difference]:

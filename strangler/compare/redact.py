@@ -18,8 +18,9 @@ import re2
 from strangler.compare.difference import Incomparable
 from strangler.compare.document import PARSED, Document, decode, readable
 from strangler.compare.headers import Headers
+from strangler.compare.machine import FREE, State
 from strangler.compare.path import Trail, steps
-from strangler.compare.rules import FREE, IGNORED, Rules, State
+from strangler.compare.rules import Rules
 from strangler.compare.shown import LIMIT, preview, printable
 
 #: Names whose values are secrets, wherever they stand: members, parameters, form fields, headers.
@@ -57,7 +58,7 @@ class Redactor:
 
     def __init__(self, key: bytes, rules: Rules) -> None:
         self._key = hashlib.sha256(key).digest()
-        self._headers = rules.headers
+        self._headers = rules.headers.ignored
         self._state = rules.body
 
     def text(self, text: str) -> str:
@@ -117,17 +118,17 @@ class Redactor:
     def _at(self, value: Any, trail: Trail) -> Any:
         state, secret = self._state, False
         for name in steps(trail):
-            if state is IGNORED:
+            if state.ignored_by:
                 break
             state = state.index if name is None else state.member(name)
             secret = secret or (name is not None and _is_secret(name))
-        if state is IGNORED or secret:
+        if state.ignored_by or secret:
             return self._whole(value)
         return self._tree(value, state, _Budget(LIMIT))
 
     def _tree(self, value: Any, state: State, budget: _Budget) -> Any:
         """The value with what must not be seen replaced; what is beyond the budget is left out."""
-        if state is IGNORED:
+        if state.ignored_by:
             return self._whole(value)
         if isinstance(value, str):
             return self.text(value[: budget.limit + _SPARE])

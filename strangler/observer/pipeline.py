@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -12,10 +13,13 @@ from strangler.evidence import Observation, Outcome, Releases, Store, example
 from strangler.exchange.model import Answer, Exchange
 from strangler.http.headers import first
 from strangler.observer.mirror import Mirror, NoShadow
-from strangler.routes import Route, Table
+from strangler.routes import CompareRules, Route, Table
 
 #: The header in which a side names the version that answered.
 RELEASE_HEADER = b"x-release"
+
+#: How long one pair may be compared, in seconds of this thread's own time.
+PATIENCE = 0.25
 
 log = logging.getLogger("strangler.observer")
 
@@ -73,7 +77,9 @@ class Pipeline:
         ours, theirs = _answered(legacy), _answered(extracted)
         redactor = _redactor(self._store.key, route.compare.redact)
         try:
-            differences = compare(ours, theirs, _rules(route.compare.ignore), redactor)
+            differences = compare(
+                ours, theirs, _rules(route.compare), redactor, _overdue_after(PATIENCE)
+            ).differences
         except Incomparable as error:
             return self._skipped(table, route, worker, exchange, error.reason)
         outcome: Outcome = "mismatch" if differences else "match"
@@ -118,9 +124,14 @@ class Pipeline:
         return Releases(self._releases.get(table.legacy, ""), self._releases.get(route.extracted, ""))
 
 
+def _overdue_after(patience: float) -> Callable[[], bool]:
+    end = time.thread_time() + patience
+    return lambda: time.thread_time() > end
+
+
 @lru_cache(maxsize=1024)
-def _rules(ignore: tuple[str, ...]) -> Rules:
-    return compile_rules(ignore)
+def _rules(rules: CompareRules) -> Rules:
+    return compile_rules(rules.ignore, rules.only, rules.unordered, rules.keyed, rules.tolerance)
 
 
 @lru_cache(maxsize=1024)

@@ -142,11 +142,26 @@ class HeaderEdits:
 
 
 @dataclass(frozen=True, slots=True)
+class RulePlace:
+    """Where in the file a rule stands: the key that it stands under, and its own text."""
+
+    key: str
+    place: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
 class CompareRules:
     """The rules under `compare:`, as text. The comparing side compiles them."""
 
     ignore: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()  # nothing else is compared; empty: everything is
+    unordered: tuple[str, ...] = ()
+    keyed: tuple[tuple[str, str], ...] = ()  # an array, and the member that identifies its elements
+    tolerance: tuple[tuple[str, str], ...] = ()
     redact: tuple[str, ...] = ()  # kept as a keyed hash only
+    places: tuple[RulePlace, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network
 
+from strangler.routes.compare_section import CheckRule, read_compare
 from strangler.routes.faults import Fault, Faults, shown
 from strangler.routes.listener_section import (
     read_access_log,
@@ -61,21 +62,17 @@ _ROUTE = Shape(
     frozenset({"ramp", "shadow_writes", "fallback"}),
 )
 _HEADERS = Shape("headers", ("set", "remove"))
-_COMPARE = Shape(
-    "compare", ("ignore", "redact"), later=frozenset({"only", "unordered", "keyed", "tolerance", "accept"})
-)
 
 _LISTEN = Address("127.0.0.1", 8080)
 _ADMIN = Address("127.0.0.1", 9090)
-
-CheckRule = Callable[[str], str | None]
 
 
 def parse(data: bytes, *, file: str, check_rule: CheckRule, folder: str = "") -> Table:
     """The table that a routes file says. Raises Faults, with all of them at once.
 
-    `file` is the name that the faults carry. `check_rule` gets each entry of `compare.ignore` and returns what is
-    wrong with it, or None. `folder` is where the relative paths in the file begin; without it they stay as they are.
+    `file` is the name that the faults carry. `check_rule` gets each rule under `compare` (its key, its place, and
+    how) and returns what is wrong with it, or None. `folder` is where the relative paths in the file begin; without
+    it they stay as they are.
     """
     try:
         document = read_document(data)
@@ -220,7 +217,11 @@ class _TableReader:
         shadow: Percent = self._reader.optional(fields, "shadow", parse_percent, 0)
         rewrite = self._rewrite(fields, match.path if match else None)
         headers = self._headers(fields["headers"]) if "headers" in fields else HeaderEdits()
-        compare = self._compare(fields["compare"]) if "compare" in fields else CompareRules()
+        compare = (
+            read_compare(self._reader, fields["compare"], self._check_rule)
+            if "compare" in fields
+            else CompareRules()
+        )
         if match is None:
             return None
         return Route(name, match, extracted or "", share, shadow, rewrite, headers, compare, item.line)
@@ -263,21 +264,6 @@ class _TableReader:
             self._reader.fault(node, f"the header {shown(text)} stands here twice")
         seen.add(name.lower())
         return name
-
-    def _compare(self, node: Node) -> CompareRules:
-        fields = self._reader.fields(node, _COMPARE)
-        return CompareRules(self._rules(fields, "ignore"), self._rules(fields, "redact"))
-
-    def _rules(self, fields: dict[str, Node], key: str) -> tuple[str, ...]:
-        items = self._reader.items(fields[key], key) if key in fields else []
-        rules = [self._rule(item, key) for item in items]
-        return tuple(rule for rule in rules if rule is not None)
-
-    def _rule(self, node: Node, key: str) -> str | None:
-        text = self._reader.text(node, "a rule")
-        if text is not None and (problem := self._check_rule(text)):
-            self._reader.fault(node, f"{key} {shown(text)}: {problem}")
-        return text
 
 
 def _check_version(text: str) -> int:

@@ -49,7 +49,7 @@ def authority(tmp_path: Path) -> Authority:
 
 
 def table_of(text: str, **values: object) -> Table:
-    return parse(text.format(**values).encode(), file="routes.yaml", check_rule=lambda rule: None)
+    return parse(text.format(**values).encode(), file="routes.yaml", check_rule=lambda *rule: None)
 
 
 def many(
@@ -59,7 +59,7 @@ def many(
         f"  - {{name: r{n}, match: 'GET /a{n}/{{id}}/b', extracted: new}}\n" for n in range(count)
     )
     text = f"version: 1\nupstreams: {{{upstreams}}}\nlegacy: old\nroutes:\n{routes}"
-    return parse(text.encode(), file="routes.yaml", check_rule=lambda rule: None)
+    return parse(text.encode(), file="routes.yaml", check_rule=lambda *rule: None)
 
 
 async def use(pool: Pool) -> None:

@@ -82,7 +82,7 @@ async def gateway(
             upstream=upstream,
             scheme=scheme,
         )
-        table = parse(text.encode(), file="routes.yaml", check_rule=lambda rule: None)
+        table = parse(text.encode(), file="routes.yaml", check_rule=lambda *rule: None)
         sheet = stack.enter_context(Sheet(tmp_path / "w.sheet"))
         pools = {name: pool_to(up, limit=up.connections) for name, up in table.upstreams.items()}
         running = Running(Router(table), pools, {"": sheet.base(""), "pay": sheet.base("pay")})

@@ -35,10 +35,10 @@ CASES = [case("hang", 1.0, 1.02), case("hang", 1.2, 1.2), case("huge", 1.0, 1.5,
 
 
 def test_our_own_table_has_no_faults() -> None:
-    table = parse(configs.ours(PORTS, more=6).encode(), file="routes.yaml", check_rule=lambda rule: None)
+    table = parse(configs.ours(PORTS, more=6).encode(), file="routes.yaml", check_rule=lambda *rule: None)
     assert len(table.routes) == 10
     shadows = {"hang": 2001, "good": 2002}
-    bad = parse(configs.isolation(PORTS, shadows).encode(), file="routes.yaml", check_rule=lambda rule: None)
+    bad = parse(configs.isolation(PORTS, shadows).encode(), file="routes.yaml", check_rule=lambda *rule: None)
     assert [(route.name, route.shadow) for route in bad.routes[1:]] == [("hang", 100_000), ("good", 100_000)]
 
 

@@ -18,7 +18,7 @@ def answer(body: bytes = b"", *headers: tuple[str, str], status: int = 200) -> A
 
 
 def told(legacy: Answered, extracted: Answered, *ignore: str) -> list[tuple[str, ...]]:
-    found = compare(legacy, extracted, compile_rules(ignore), REDACTOR)
+    found = compare(legacy, extracted, compile_rules(ignore), REDACTOR).differences
     return [(d.where, d.path, d.kind, d.legacy, d.extracted, d.severity) for d in found]
 
 
@@ -72,7 +72,7 @@ def test_headers(
 ) -> None:
     legacy = answer(b"", *([(name, mine)] if mine else []))
     extracted = answer(b"", *([(name.lower(), other)] if other else []))
-    found = [(d.kind, d.legacy, d.extracted) for d in compare(legacy, extracted, RULES, REDACTOR)]
+    found = [(d.kind, d.legacy, d.extracted) for d in compare(legacy, extracted, RULES, REDACTOR).differences]
     assert found == ([expected] if expected else [])
     assert told(legacy, extracted, f"header:{name}") == []
 
@@ -83,11 +83,11 @@ def test_headers_named_by_connection_are_not_compared() -> None:
 
 def test_one_of_several_values_differs() -> None:
     legacy, extracted = answer(b"", ("Link", "a"), ("Link", "b")), answer(b"", ("Link", "a"))
-    assert [d.path for d in compare(legacy, extracted, RULES, REDACTOR)] == ["link"]
+    assert [d.path for d in compare(legacy, extracted, RULES, REDACTOR).differences] == ["link"]
 
 
 def test_other_bodies_are_compared_as_bytes() -> None:
-    (found,) = compare(answer(b"abc", IMAGE), answer(b"abd!", IMAGE), RULES, REDACTOR)
+    (found,) = compare(answer(b"abc", IMAGE), answer(b"abd!", IMAGE), RULES, REDACTOR).differences
     assert (found.where, found.path, found.kind) == ("body", "", "value")
     assert found.legacy_value == f"3 bytes, bytes, hash {REDACTOR.digest(b'abc')}"
 
@@ -164,7 +164,7 @@ def test_an_ignored_body_is_never_read() -> None:
 
 def test_lone_surrogates_do_no_harm() -> None:
     legacy = answer(json.dumps({"\ud800": "\udfff"}).encode(), JSON)
-    (found,) = compare(legacy, answer(b"{}", JSON), RULES, REDACTOR)
+    (found,) = compare(legacy, answer(b"{}", JSON), RULES, REDACTOR).differences
     (found.path + found.legacy_value).encode("utf-8")
 
 
@@ -196,7 +196,7 @@ FORM = ("content-type", "application/x-www-form-urlencoded")
 def test_bodies_of_other_forms(
     kind: tuple[str, str], legacy: bytes, extracted: bytes, wanted: list[tuple[str, str]]
 ) -> None:
-    found = compare(answer(legacy, kind), answer(extracted, kind), RULES, REDACTOR)
+    found = compare(answer(legacy, kind), answer(extracted, kind), RULES, REDACTOR).differences
     assert [(d.kind, d.path) for d in found] == wanted
 
 

@@ -36,7 +36,9 @@ def answered(value: Any, **how: Any) -> Answered:
 
 def differences(legacy: Any, extracted: Any, ignore: list[str] | None = None) -> tuple[Difference, ...]:
     # Spelled differently, so that equal bytes do not spare the walk.
-    return compare(answered(legacy), answered(extracted, indent=1), compile_rules(ignore or []), REDACTOR)
+    return compare(
+        answered(legacy), answered(extracted, indent=1), compile_rules(ignore or []), REDACTOR
+    ).differences
 
 
 def places(found: tuple[Difference, ...]) -> Counter[tuple[str, str, str, str]]:
@@ -53,7 +55,9 @@ def test_golden_bodies(case: dict[str, Any]) -> None:
 @given(documents)
 def test_a_document_equals_itself_however_it_is_spelled(document: Any) -> None:
     assert (
-        compare(answered(document, sort_keys=True), answered(document, indent=2), NOTHING_IGNORED, REDACTOR)
+        compare(
+            answered(document, sort_keys=True), answered(document, indent=2), NOTHING_IGNORED, REDACTOR
+        ).differences
         == ()
     )
 
@@ -160,10 +164,30 @@ def nested_array(end: str) -> str:
     return "[1," * 250 + "[" + "7," * 60_000 + end + "]" + "]" * 250
 
 
-def test_a_budget_bounds_the_work_and_names_the_reason() -> None:
+def test_a_difference_at_the_bottom_of_a_deep_body_is_found() -> None:
     legacy, extracted = (Answered(200, JSON, nested_array(end).encode()) for end in ("1", "2"))
+    (found,) = compare(legacy, extracted, NOTHING_IGNORED, REDACTOR).differences
+    assert (found.kind, found.legacy_value, found.extracted_value) == ("value", "1", "2")
+
+
+def shuffled_members(number: int) -> tuple[Answered, Answered]:
+    document = [{"a": 1, "b": place} for place in range(number)]
+    turned = [dict(reversed(element.items())) for element in document]
+    return answered(document), answered(turned)
+
+
+def test_a_budget_of_visits_bounds_the_work_and_names_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    legacy, extracted = shuffled_members(2_000)
+    assert compare(legacy, extracted, NOTHING_IGNORED, REDACTOR).differences == ()
+    monkeypatch.setattr("strangler.compare.body.NODE_LIMIT", 1_500)
     with pytest.raises(Incomparable, match="too_complex"):
         compare(legacy, extracted, NOTHING_IGNORED, REDACTOR)
+
+
+def test_a_budget_of_time_bounds_the_work_and_names_the_reason() -> None:
+    legacy, extracted = shuffled_members(2_000)
+    with pytest.raises(Incomparable, match="too_complex"):
+        compare(legacy, extracted, NOTHING_IGNORED, REDACTOR, overdue=lambda: True)
 
 
 @pytest.mark.parametrize("depth", [600, 100_000])

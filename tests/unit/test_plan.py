@@ -34,7 +34,7 @@ def asked(method: str, target: bytes, *fields: tuple[bytes, bytes], upgrade: boo
 
 
 def sent(inbound: Inbound, *, begun: bytes = b"", believed: bool = False) -> bytes:
-    table = parse(TABLE.encode(), file="routes.yaml", check_rule=lambda rule: None)
+    table = parse(TABLE.encode(), file="routes.yaml", check_rule=lambda *rule: None)
     decision = Router(table).decide(inbound, lambda: "minted")
     assert isinstance(decision, Decision)
     assert isinstance(decision.route, Route | None)

@@ -70,7 +70,7 @@ routes:
 """
 
 
-def rule(text: str) -> str | None:
+def rule(key: str, text: str, how: str) -> str | None:
     return None if text.startswith(("$", "header:")) else "write a JSON path such as $.updated_at"
 
 
