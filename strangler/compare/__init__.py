@@ -15,9 +15,12 @@ from strangler.compare.difference import (
     severity_of,
 )
 from strangler.compare.document import Document, decode
+from strangler.compare.drift import Drift
 from strangler.compare.fingerprint import fingerprint
+from strangler.compare.machine import State
+from strangler.compare.noise import FieldTally, Finding, chance, explains, findings
 from strangler.compare.redact import Redactor
-from strangler.compare.rules import Rules, compile_rules, fault
+from strangler.compare.rules import Rules, compile_rules, fault, is_covered, rule_text
 from strangler.compare.shown import printable
 
 __all__ = [
@@ -26,17 +29,26 @@ __all__ = [
     "Comparison",
     "Difference",
     "Document",
+    "Drift",
+    "FieldTally",
+    "Finding",
     "Incomparable",
     "Kind",
     "Redactor",
     "Rules",
     "Severity",
+    "State",
     "Where",
+    "chance",
     "compare",
     "compile_rules",
     "decode",
+    "explains",
     "fault",
+    "findings",
     "fingerprint",
+    "is_covered",
     "printable",
+    "rule_text",
     "severity_of",
 ]

@@ -37,7 +37,7 @@ class Rules:
     compared, and None without such a list. `status_ignored_by` names the rule that ignores the status.
     """
 
-    headers: HeaderRules = HeaderRules()
+    headers: HeaderRules = field(default_factory=HeaderRules)
     body: State = FREE
     only: State | None = None
     status_ignored_by: str = ""

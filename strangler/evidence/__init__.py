@@ -1,13 +1,14 @@
 """What have we seen? Observations are counted into evidence, and evidence is read as a report.
 
-Pure: observation, tally, bounds, verdict, report, changes, words, documents. Not pure: store and
+Pure: observation, tally, bounds, verdict, report, changes, words, documents, judged, sketch. Not pure: store and
 reading (SQLite), render.
 """
 
 from strangler.evidence.changes import Change, Changes, ReportError, RouteChange, compare_reports, read_report
 from strangler.evidence.documents import html, junit, markdown
+from strangler.evidence.judged import Acceptance, Standing, judged
 from strangler.evidence.model import Evidence, Kept, PairEvidence, RouteEvidence, Sighting
-from strangler.evidence.observation import Example, Observation, Outcome, Releases, example
+from strangler.evidence.observation import Example, Observation, Outcome, Probe, Releases, example
 from strangler.evidence.reading import read
 from strangler.evidence.render import render_changes, render_report
 from strangler.evidence.report import RouteFacts, build, fingerprint
@@ -18,6 +19,7 @@ from strangler.evidence.tally import Histogram, Tally
 from strangler.evidence.verdict import Gate, Verdict, judge
 
 __all__ = [
+    "Acceptance",
     "Change",
     "Changes",
     "Evidence",
@@ -29,6 +31,7 @@ __all__ = [
     "Observation",
     "Outcome",
     "PairEvidence",
+    "Probe",
     "Releases",
     "Report",
     "ReportError",
@@ -37,6 +40,7 @@ __all__ = [
     "RouteFacts",
     "RouteReport",
     "Sighting",
+    "Standing",
     "Store",
     "StoreError",
     "Tally",
@@ -47,6 +51,7 @@ __all__ = [
     "fingerprint",
     "html",
     "judge",
+    "judged",
     "junit",
     "markdown",
     "read",

@@ -15,14 +15,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from strangler.compare import Difference, fingerprint
 from strangler.evidence.observation import UNKNOWN, Observation, Releases
-from strangler.evidence.tally import Tally
+from strangler.evidence.sightings import Sightings
+from strangler.evidence.sketch import Distinct
+from strangler.evidence.tally import Histogram, Tally
 
-#: Examples kept of each fingerprint: a random sample of all that were seen (Vitter 1985, algorithm R).
-EXAMPLES: Final = 5
-#: Fingerprints kept of each pair of releases. A body keyed by random ids would make one per exchange.
-FINGERPRINTS: Final = 500
+#: The histograms of a tally, under the names that the table `latency` has them.
+HISTOGRAMS: Final = ("legacy", "extracted", "slower", "faster", "settled")
 #: Retired workers remembered, so that something late from one of them is not counted twice.
 _RETIRED: Final = 1000
 
@@ -109,12 +108,12 @@ class Books:
             for worker, route, name, count in sql.execute("SELECT worker, route, name, count FROM counter")
         }
         self._retired = {worker for (worker,) in sql.execute("SELECT worker FROM retired")}
-        self._counts: dict[int, dict[str, int]] = {}
+        self._sightings = Sightings(sql, self._random)
+        self._sketches: dict[int, tuple[Distinct, Distinct]] = {}
         self._new_batch()
 
     def _new_batch(self) -> None:
         self._tallies: defaultdict[int, Tally] = defaultdict(Tally)
-        self._unlisted: defaultdict[int, int] = defaultdict(int)
         self._touched: set[tuple[str, str]] = set()
         self._counted: set[tuple[str, str, str]] = set()
 
@@ -210,51 +209,8 @@ class Books:
         self._tallies[pair].add(seen)
         if not skipped:
             self._bare.discard(pair)
-        if seen.outcome == "mismatch":
-            self._differences(pair, seen)
-
-    def _differences(self, pair: int, seen: Observation) -> None:
-        counts = self._counts.get(pair)
-        if counts is None:
-            known = self._sql.execute("SELECT id, count FROM fingerprint WHERE pair = ?", (pair,))
-            counts = self._counts[pair] = dict(known.fetchall())
-        for identity, difference in _identified(seen).items():
-            if identity not in counts and len(counts) >= FINGERPRINTS:
-                self._unlisted[pair] += 1
-                continue
-            counts[identity] = counts.get(identity, 0) + 1
-            self._sight(pair, identity, seen, difference)
-            self._sample(pair, identity, counts[identity], seen, difference)
-
-    def _sight(self, pair: int, identity: str, seen: Observation, difference: Difference) -> None:
-        self._sql.execute(
-            "INSERT INTO fingerprint VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?) ON CONFLICT DO UPDATE SET"
-            " count = count + 1, first_seen = min(first_seen, excluded.first_seen),"
-            " last_seen = max(last_seen, excluded.last_seen)",
-            (
-                pair, identity, seen.method, difference.where, difference.path, difference.kind,
-                difference.legacy, difference.extracted, seen.at, seen.at,
-            ),
-        )  # fmt: skip
-
-    def _sample(
-        self, pair: int, identity: str, count: int, seen: Observation, difference: Difference
-    ) -> None:
-        slot = count - 1 if count <= EXAMPLES else self._random.randrange(count)
-        if slot >= EXAMPLES:
-            return
-        shown = seen.example
-        self._sql.execute(
-            "INSERT OR REPLACE INTO example VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                pair, identity, slot, seen.at,
-                shown.method if shown else seen.method,
-                shown.target if shown else seen.target,
-                difference.legacy_value, difference.extracted_value,
-                shown.legacy_body if shown else "",
-                shown.extracted_body if shown else "",
-            ),
-        )  # fmt: skip
+        if seen.differences or seen.gone or seen.probe is not None:
+            self._sightings.add(pair, seen)
 
     # -- where it is written -------------------------------------------------------------------------
 
@@ -308,10 +264,8 @@ class Books:
     def _write(self) -> None:
         for pair, tally in self._tallies.items():
             _write_tally(self._sql, pair, tally)
-        self._sql.executemany(
-            "UPDATE pair SET unlisted = unlisted + ? WHERE id = ?",
-            [(count, pair) for pair, count in self._unlisted.items()],
-        )
+            self._write_sketches(pair, tally)
+        self._sightings.write()
         self._sql.executemany(
             "INSERT OR REPLACE INTO account VALUES (?, ?, ?, ?, ?)",
             [(*key, a.handed, a.recorded, a.lost) for key in self._touched for a in [self._accounts[key]]],
@@ -321,12 +275,18 @@ class Books:
             [(*key, self._counters[key]) for key in self._counted],
         )
 
-
-def _identified(seen: Observation) -> dict[str, Difference]:
-    identified: dict[str, Difference] = {}
-    for difference in seen.differences:
-        identified.setdefault(fingerprint(seen.route, seen.method, difference), difference)
-    return identified
+    def _write_sketches(self, pair: int, tally: Tally) -> None:
+        """How many different requests and callers there were cannot be added up in SQL."""
+        known = self._sketches.get(pair)
+        if known is None:
+            row = self._sql.execute("SELECT requests, callers FROM pair WHERE id = ?", (pair,)).fetchone()
+            known = self._sketches[pair] = (Distinct.of(row[0]), Distinct.of(row[1]))
+        before = [sketch.data for sketch in known]
+        known[0].merge(tally.requests)
+        known[1].merge(tally.callers)
+        after = [sketch.data for sketch in known]
+        if before != after:
+            self._sql.execute("UPDATE pair SET requests = ?, callers = ? WHERE id = ?", (*after, pair))
 
 
 def _write_tally(sql: sqlite3.Connection, pair: int, tally: Tally) -> None:
@@ -339,8 +299,11 @@ def _write_tally(sql: sqlite3.Connection, pair: int, tally: Tally) -> None:
     _add(sql, "outcome", ((pair, outcome, n) for outcome, n in tally.outcomes.items()))
     _add(sql, "skip", ((pair, reason, n) for reason, n in tally.skipped.items()))
     _add(sql, "status", ((pair, legacy, extracted, n) for (legacy, extracted), n in tally.statuses.items()))
-    for side, histogram in (("legacy", tally.legacy_ms), ("extracted", tally.extracted_ms)):
-        _add(sql, "latency", ((pair, side, bucket, n) for bucket, n in histogram.buckets.items()))
+    _add(sql, "rule", ((pair, rule, n) for rule, n in tally.rules.items()))
+    sql.execute("UPDATE pair SET probes = probes + ? WHERE id = ?", (tally.probes, pair))
+    for name in HISTOGRAMS:
+        histogram: Histogram = getattr(tally, f"{name}_ms")
+        _add(sql, "latency", ((pair, name, bucket, n) for bucket, n in histogram.buckets.items()))
 
 
 def _add(sql: sqlite3.Connection, table: str, rows: Iterable[tuple[object, ...]]) -> None:

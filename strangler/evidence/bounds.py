@@ -67,6 +67,28 @@ def pairs_needed(matches: int, pairs: int, target: float, confidence: float = 0.
     return enough
 
 
+def median_ranks(count: int, confidence: float = 0.95) -> tuple[int, int]:
+    """The ranks (from 1) of the smallest and the largest of `count` sorted values that may be the median; a rank of 0
+    or `count` + 1 is no value at all.
+
+    How many values lie below the true median is a coin's game, so this holds at every look, as the intervals do
+    (Howard, Ramdas 2022, "Sequential estimation of quantiles with applications to A/B testing", section 3).
+    """
+    if count == 0:
+        return 0, 1
+
+    def first(beyond: int, within: int) -> int:
+        while abs(within - beyond) > 1:
+            middle = (beyond + within) // 2
+            if _possible(middle, count, 0.5, confidence):
+                within = middle
+            else:
+                beyond = middle
+        return within
+
+    return first(-1, count // 2), first(count + 1, count // 2) + 1
+
+
 def _edge(matches: int, pairs: int, confidence: float, *, outside: float, inside: float) -> float:
     # The log-likelihood is concave, so the possible rates are one interval around the estimate.
     for _ in range(_STEPS):

@@ -176,8 +176,19 @@ def _why_not(old: dict[str, RouteReport], new: dict[str, RouteReport]) -> Iterat
     for name, before, after in shared:
         if (before == 0) != (after == 0):
             yield f"route {name}: no pair in the report {'after' if before else 'before'}"
+    for name in sorted(old.keys() & new.keys()):
+        if (rules := _rules(old[name])) is not None and (others := _rules(new[name])) is not None:
+            if gone := sorted(rules - others):
+                yield f"route {name}: the report after was made without the rule {gone[0]}"
+            if added := sorted(others - rules):
+                yield f"route {name}: the report before was made without the rule {added[0]}"
     if shared and not any(before and after for _, before, after in shared):
         yield "no route has pairs in both reports"
+
+
+def _rules(route: RouteReport) -> set[str] | None:
+    """The rules that a report was made under; None for one that does not say."""
+    return {each["rule"] for each in route["rules"]} if "rules" in route else None
 
 
 def _pairs(route: RouteReport) -> int:
@@ -208,6 +219,8 @@ def _seen(route: RouteReport, entry: FingerprintEntry | None) -> Seen:
 
 
 def _kind(change: Change) -> _Kind:
+    if change.after.count and change.entry.get("outcome", "mismatch") != "mismatch":
+        return "persisting"  # noise or accepted: no news, however often it comes
     trend = _trend(change.before.interval, change.after.interval)
     if not change.before.count:
         return "new"

@@ -14,8 +14,17 @@ from xml.sax.saxutils import quoteattr
 
 from strangler.compare import printable
 from strangler.evidence.shape import FingerprintEntry, Report, RouteReport
-from strangler.evidence.verdict import number
-from strangler.evidence.words import LATENCY, SUMMARY, TEXT_LIMIT, example, facts, latency, place, summary
+from strangler.evidence.words import (
+    LATENCY,
+    SUMMARY,
+    TEXT_LIMIT,
+    example,
+    facts,
+    latency,
+    place,
+    seen,
+    summary,
+)
 
 #: What Markdown (CommonMark 0.31 section 2.4, GFM tables and autolinks) would take for its own.
 _MARKS: Final = re.compile(r"([\\`*_{}\[\]<>#!|~&@]|:(?=//))")
@@ -113,7 +122,7 @@ def _md_fingerprint(entry: FingerprintEntry) -> str:
     shown = example(entry)
     lines = [
         f"**{_md(entry['severity'])}**: {_md(entry['kind'])} at {_md_code(place(entry))}, "
-        f"{number(entry['count'])} × ({_md_code(entry['id'])})",
+        f"{_md(seen(entry))} ({_md_code(entry['id'])})",
         f"- legacy: {_md(entry['legacy'])} {_md_code(shown.legacy)}",
         f"- extracted: {_md(entry['extracted'])} {_md_code(shown.extracted)}",
     ]
@@ -158,7 +167,7 @@ def _html_fingerprint(entry: FingerprintEntry) -> str:
     target = f"<div>for example <code>{_html(shown.target)}</code></div>" if shown.target else ""
     return (
         f'<article class="{_html(entry["severity"])}"><strong>{_html(entry["severity"])}</strong>: '
-        f"{_html(entry['kind'])} at <code>{_html(place(entry))}</code>, {number(entry['count'])} × "
+        f"{_html(entry['kind'])} at <code>{_html(place(entry))}</code>, {_html(seen(entry))} "
         f"(<code>{_html(entry['id'])}</code>){target}"
         + _html_table(
             ("side", "class", "value"),
@@ -188,7 +197,7 @@ def _junit_case(route: RouteReport) -> str:
     lines = [
         *route["reasons"],
         *(
-            f"{entry['severity']}: {entry['kind']} at {place(entry)}, {number(entry['count'])} ×: "
+            f"{entry['severity']}: {entry['kind']} at {place(entry)}, {seen(entry)}: "
             f"legacy {shown.legacy or entry['legacy']}, extracted {shown.extracted or entry['extracted']}"
             for entry in route["fingerprints"]
             for shown in [example(entry)]

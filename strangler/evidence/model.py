@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from strangler.compare import Difference
+from strangler.compare import Difference, FieldTally
 from strangler.evidence.observation import Releases
 from strangler.evidence.tally import Tally, total
 
@@ -28,7 +28,11 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One fingerprint at one pair of releases: how often it was seen, and when (Unix seconds)."""
+    """One fingerprint at one pair of releases: how often it was seen, and when (Unix seconds).
+
+    `gone`: how often it was no more when both sides were asked again, which is not in `count`. `requests` and
+    `callers` are how many different ones showed it.
+    """
 
     id: str
     method: str
@@ -37,19 +41,26 @@ class Sighting:
     first_seen: float
     last_seen: float
     examples: tuple[Kept, ...] = ()
+    gone: int = 0
+    requests: int = 0
+    callers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PairEvidence:
     """Everything observed about a route at one pair of releases.
 
-    `unlisted` counts differences seen after the route had as many fingerprints as are kept.
+    `unlisted` counts differences seen after the route had as many fingerprints as are kept. `combinations`: which
+    differences came together, as `judged.write_members` writes them, in how many of the mismatches. `fields`: what
+    was found of each fingerprint when the side that answered was asked twice.
     """
 
     releases: Releases
     tally: Tally
     sightings: tuple[Sighting, ...] = ()
     unlisted: int = 0
+    combinations: Mapping[str, int] = field(default_factory=dict)
+    fields: Mapping[str, FieldTally] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,12 +49,24 @@ def example(method: str, target: str, legacy: Answered, extracted: Answered, red
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """In what the side that answered differed from itself, and in what the sides differed, at the same request."""
+
+    itself: tuple[Difference, ...]
+    sides: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """One exchange, once its outcome is known.
 
     `at` is Unix time in seconds; `reason` is "" unless the outcome is `skipped`; `statuses` and `latency_ms`
     are (legacy, extracted), None when a side gave no answer; `worker` is the gateway incarnation that handed
-    the exchange over; `example` comes with a mismatch only.
+    the exchange over; `example` comes with a mismatch only. `request` and `caller` are keyed hashes of 64 bits.
+
+    When both sides were asked again, `differences` are those that were still there, `gone` those that were not, and
+    `settled_ms` is the time until then. `rules` had work to do; `probe` is there when the side that answered was
+    asked twice.
     """
 
     route: str
@@ -70,3 +82,8 @@ class Observation:
     latency_ms: tuple[float, float] | None = None
     caller: int = 0
     example: Example | None = None
+    request: int = 0
+    gone: tuple[Difference, ...] = ()
+    settled_ms: float | None = None
+    rules: frozenset[str] = frozenset()
+    probe: Probe | None = None

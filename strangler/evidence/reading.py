@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
-from strangler.compare import Difference, Kind, Where
+from strangler.compare import Difference, FieldTally, Kind, Where
 from strangler.evidence.model import Evidence, Kept, PairEvidence, RouteEvidence, Sighting
 from strangler.evidence.observation import UNKNOWN, Releases
 from strangler.evidence.schema import open_for_reading, store_error
-from strangler.evidence.tally import Tally
+from strangler.evidence.sightings import FEW
+from strangler.evidence.sketch import Distinct
+from strangler.evidence.tally import Histogram, Tally
 
 _Rows = defaultdict[int, list[Any]]
 
@@ -41,19 +43,39 @@ def read(path: Path, *, bodies: bool = True) -> Evidence:
 def _evidence(sql: sqlite3.Connection, bodies: bool) -> Evidence:
     tallies = _tallies(sql)
     sightings = _sightings(sql, bodies)
+    combinations = _by_pair(sql.execute("SELECT pair, members, count FROM combination"))
+    fields = _by_pair(
+        (pair, name, FieldTally(*counts))
+        for pair, name, *counts in sql.execute("SELECT pair, id, both, itself, sides, type, size FROM field")
+    )
     pairs: defaultdict[str, list[PairEvidence]] = defaultdict(list)
     for pair, route, legacy, extracted, since, until, unlisted in sql.execute(
         "SELECT id, route, legacy, extracted, since, until, unlisted FROM pair ORDER BY seen"
     ):
         tally = tallies[pair]
         tally.since, tally.until = since, until
-        seen = tuple(sightings[pair])
-        pairs[route].append(PairEvidence(Releases(legacy, extracted), tally, seen, unlisted))
+        pairs[route].append(
+            PairEvidence(
+                Releases(legacy, extracted),
+                tally,
+                tuple(sightings[pair]),
+                unlisted,
+                combinations[pair],
+                fields[pair],
+            )
+        )
     for route, pending in _pending(sql).items():
         if not pairs[route]:
             pairs[route].append(PairEvidence(UNKNOWN, Tally()))
         pairs[route][-1].tally.skipped[PENDING] += pending
     return {route: RouteEvidence(route, tuple(found)) for route, found in pairs.items()}
+
+
+def _by_pair(rows: Iterable[tuple[int, str, Any]]) -> defaultdict[int, dict[str, Any]]:
+    found: defaultdict[int, dict[str, Any]] = defaultdict(dict)
+    for pair, name, value in rows:
+        found[pair][name] = value
+    return found
 
 
 def _tallies(sql: sqlite3.Connection) -> defaultdict[int, Tally]:
@@ -65,8 +87,13 @@ def _tallies(sql: sqlite3.Connection) -> defaultdict[int, Tally]:
     for pair, legacy, extracted, count in sql.execute("SELECT pair, legacy, extracted, count FROM status"):
         tallies[pair].statuses[legacy, extracted] = count
     for pair, side, bucket, count in sql.execute("SELECT pair, side, bucket, count FROM latency"):
-        histogram = tallies[pair].legacy_ms if side == "legacy" else tallies[pair].extracted_ms
+        histogram: Histogram = getattr(tallies[pair], f"{side}_ms")
         histogram.buckets[bucket] = count
+    for pair, rule, count in sql.execute("SELECT pair, rule, count FROM rule"):
+        tallies[pair].rules[rule] = count
+    for pair, probes, requests, callers in sql.execute("SELECT id, probes, requests, callers FROM pair"):
+        tally = tallies[pair]
+        tally.probes, tally.requests, tally.callers = probes, Distinct.of(requests), Distinct.of(callers)
     return tallies
 
 
@@ -89,11 +116,15 @@ def _sightings(sql: sqlite3.Connection, bodies: bool) -> _Rows:
     ):
         examples[pair, identity].append(Kept(*shown))
     sightings: _Rows = defaultdict(list)
-    for pair, identity, method, place, path, kind, legacy, extracted, count, first, last in sql.execute(
-        "SELECT pair, id, method, place, path, kind, legacy, extracted, count, first_seen, last_seen"
-        " FROM fingerprint ORDER BY pair, id"
+    for pair, identity, method, place, path, kind, legacy, extracted, *seen in sql.execute(
+        "SELECT pair, id, method, place, path, kind, legacy, extracted, count, first_seen, last_seen, gone,"
+        " requests, callers FROM fingerprint ORDER BY pair, id"
     ):
         difference = Difference(cast(Where, place), path, cast(Kind, kind), legacy, extracted)
         kept = tuple(examples[pair, identity])
-        sightings[pair].append(Sighting(identity, method, difference, count, first, last, kept))
+        count, first, last, gone, *sketches = seen
+        requests, callers = (Distinct.of(sketch, FEW).count() for sketch in sketches)
+        sightings[pair].append(
+            Sighting(identity, method, difference, count, first, last, kept, gone, requests, callers)
+        )
     return sightings

@@ -28,6 +28,7 @@ from strangler.evidence.words import (
     latency,
     place,
     rate_shown,
+    seen,
     summary,
 )
 
@@ -92,7 +93,7 @@ def _route(console: Console, route: RouteReport) -> None:
         _indented(console, _latency(rows), 2)
     for entry in route["fingerprints"]:
         console.print()
-        _fingerprint(console, entry, f"{number(entry['count'])} ×")
+        _fingerprint(console, entry, seen(entry))
 
 
 def _facts(route: RouteReport) -> Table:

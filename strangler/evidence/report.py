@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from typing import Literal
 
-from strangler.compare import SEVERITIES, printable
-from strangler.evidence.bounds import match_interval, pairs_needed
+from strangler.compare import SEVERITIES, chance, printable
+from strangler.evidence.bounds import match_interval, median_ranks, pairs_needed
+from strangler.evidence.judged import Acceptance, Judged, Standing, judged
 from strangler.evidence.model import Evidence, Kept, PairEvidence, RouteEvidence, Sighting
 from strangler.evidence.observation import TARGET_LIMIT, UNKNOWN
 from strangler.evidence.shape import (
     SCHEMA,
+    AcceptedEntry,
     FingerprintDetail,
     FingerprintEntry,
     FullExample,
+    LatencyDifference,
     MatchRate,
+    NoiseEntry,
     Quantiles,
     Report,
     RouteReport,
 )
-from strangler.evidence.tally import Histogram, Tally, plain
+from strangler.evidence.tally import Histogram, Tally, plain, ranked
 from strangler.evidence.verdict import Gate, judge
 
 _NOTHING = PairEvidence(UNKNOWN, Tally())
@@ -37,6 +41,7 @@ class RouteFacts:
     share: float
     shadow: float
     extracted: str
+    standing: Standing = field(default_factory=Standing)
 
 
 def build(routes: Sequence[RouteFacts], evidence: Evidence, now: float, gate: Gate | None = None) -> Report:
@@ -53,7 +58,9 @@ def build(routes: Sequence[RouteFacts], evidence: Evidence, now: float, gate: Ga
         "schema": SCHEMA,
         "generated_at": timestamp(now),
         "window": {"since": timestamp(since), "until": timestamp(until)},
-        "routes": [_route(facts, pair, asked) for facts, pair in current],
+        "routes": [
+            _route(facts, pair, asked, datetime.fromtimestamp(now, UTC).date()) for facts, pair in current
+        ],
     }
 
 
@@ -77,9 +84,16 @@ def _current(route: RouteEvidence | None) -> PairEvidence:
     return _NOTHING if route is None else route.current
 
 
-def _route(facts: RouteFacts, pair: PairEvidence, gate: Gate) -> RouteReport:
-    tally = pair.tally
-    verdict = judge(tally, gate, pair.sightings, pair.unlisted)
+def _route(facts: RouteFacts, recorded: PairEvidence, gate: Gate, today: date) -> RouteReport:
+    known = judged(recorded, facts.standing, today)
+    pair, tally = known.pair, known.pair.tally
+    lasting = [seen for seen in pair.sightings if seen.count]
+    unexplained = [seen for seen in lasting if known.outcome_of[seen.id] == "mismatch"]
+    verdict = judge(tally, gate, unexplained, pair.unlisted)
+    expired = [
+        f"{each.fingerprint} was accepted until {each.until} only ({printable(each.reason, 80)})"
+        for each in known.expired
+    ]
     return {
         "route": facts.route,
         "stage": facts.stage,
@@ -88,7 +102,7 @@ def _route(facts: RouteFacts, pair: PairEvidence, gate: Gate) -> RouteReport:
         "extracted": facts.extracted,
         "releases": {"legacy": pair.releases.legacy, "extracted": pair.releases.extracted},
         "verdict": verdict.verdict,
-        "reasons": list(verdict.reasons),
+        "reasons": [*verdict.reasons, *expired],
         "coverage": {
             "eligible": tally.eligible,
             "compared": tally.compared,
@@ -106,8 +120,74 @@ def _route(facts: RouteFacts, pair: PairEvidence, gate: Gate) -> RouteReport:
             {"legacy": legacy, "extracted": extracted, "count": count}
             for (legacy, extracted), count in sorted(tally.statuses.items())
         ],
-        "latency_ms": {"legacy": _quantiles(tally.legacy_ms), "extracted": _quantiles(tally.extracted_ms)},
-        "fingerprints": [_fingerprint(sighting) for sighting in sorted(pair.sightings, key=_worst_first)],
+        "latency_ms": {
+            "legacy": _quantiles(tally.legacy_ms),
+            "extracted": _quantiles(tally.extracted_ms),
+            "difference": _difference(tally, gate.confidence),
+        },
+        "fingerprints": [
+            {
+                **_fingerprint(sighting),
+                "outcome": known.outcome_of[sighting.id],
+                "share": round(sighting.count / tally.compared, 6) if tally.compared else 0.0,
+                "requests": sighting.requests,
+                "callers": sighting.callers,
+            }
+            for sighting in sorted(lasting, key=_worst_first)
+        ],
+        "distinct": {"requests": tally.requests.count(), "callers": tally.callers.count()},
+        "rules": [{"rule": rule, "count": tally.rules[rule]} for rule in facts.standing.rules],
+        "noise": list(_noise(known)),
+        "accepted": [_accepted(each, known, today) for each in facts.standing.accepted],
+        "transient": {
+            "settled_ms": _quantiles(tally.settled_ms),
+            "fingerprints": [
+                {
+                    "id": seen.id,
+                    "path": seen.difference.path,
+                    "kind": seen.difference.kind,
+                    "count": seen.gone,
+                }
+                for seen in sorted(pair.sightings, key=lambda seen: (-seen.gone, seen.id))
+                if seen.gone
+            ],
+        },
+    }
+
+
+def _difference(tally: Tally, confidence: float) -> LatencyDifference:
+    count = tally.faster_ms.buckets.total() + tally.slower_ms.buckets.total()
+    low, high = median_ranks(count, confidence)
+    ranks = (low, (count + 1) // 2, high)
+    values = [_rounded(value) for value in ranked(tally.faster_ms, tally.slower_ms, ranks)]
+    return {"low": values[0], "p50": values[1], "high": values[2]}
+
+
+def _noise(known: Judged) -> Iterator[NoiseEntry]:
+    """Every field that was seen to differ between the sides and, on its own, from itself."""
+    for seen in known.pair.sightings:
+        finding, tally = known.found.get(seen.id), known.pair.fields.get(seen.id)
+        if finding is not None and tally is not None and tally.alone:
+            yield {
+                "id": seen.id,
+                "path": seen.difference.path,
+                "type": tally.type,
+                "finding": finding,
+                "probes": known.pair.tally.probes,
+                "both": tally.both,
+                "itself": tally.itself,
+                "sides": tally.sides,
+                "chance": round(chance(tally), 6),
+            }
+
+
+def _accepted(each: Acceptance, known: Judged, today: date) -> AcceptedEntry:
+    return {
+        "fingerprint": each.fingerprint,
+        "reason": each.reason,
+        "until": each.until.isoformat(),
+        "expired": each.until < today,
+        "count": sum(seen.count for seen in known.pair.sightings if seen.id == each.fingerprint),
     }
 
 

@@ -8,20 +8,47 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-VERSION: Final = 1
+VERSION: Final = 2
+#: Takes a file of format 1 to format 2. Its mismatches are of unknown combination, and so stay mismatches.
+_UPGRADE: Final = """
+ALTER TABLE pair ADD COLUMN probes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE pair ADD COLUMN requests BLOB;
+ALTER TABLE pair ADD COLUMN callers BLOB;
+ALTER TABLE fingerprint ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE fingerprint ADD COLUMN requests BLOB;
+ALTER TABLE fingerprint ADD COLUMN callers BLOB;
+"""
 #: The file beside the evidence that holds the key of its hashes.
 KEY: Final = "redaction.key"
 _KEY_BYTES: Final = 32
 #: "STRG" in the file's header, so that no other program's SQLite file is taken for evidence.
 APPLICATION_ID: Final = 0x53545247
 
-_TABLES: Final = """
+_ADDED_IN_2: Final = """
+CREATE TABLE combination (        -- which differences came together, and in how many pairs
+    pair INTEGER NOT NULL, members TEXT NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (pair, members)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE rule (               -- in how many pairs a rule had work to do
+    pair INTEGER NOT NULL, rule TEXT NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (pair, rule)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE field (              -- what was found when the side that answered was asked twice
+    pair INTEGER NOT NULL, id TEXT NOT NULL,
+    both INTEGER NOT NULL, itself INTEGER NOT NULL, sides INTEGER NOT NULL,
+    type TEXT NOT NULL, size INTEGER NOT NULL,
+    PRIMARY KEY (pair, id)
+) STRICT, WITHOUT ROWID;"""
+
+_TABLES: Final = (
+    """
 CREATE TABLE pair (
     id INTEGER PRIMARY KEY,
     route TEXT NOT NULL, legacy TEXT NOT NULL, extracted TEXT NOT NULL,
     seen INTEGER NOT NULL,        -- the highest of a route is its current pair
     since REAL, until REAL,
     unlisted INTEGER NOT NULL DEFAULT 0,
+    probes INTEGER NOT NULL DEFAULT 0, requests BLOB, callers BLOB,
     UNIQUE (route, legacy, extracted)
 ) STRICT;
 CREATE TABLE outcome (
@@ -45,6 +72,7 @@ CREATE TABLE fingerprint (
     method TEXT NOT NULL, place TEXT NOT NULL, path TEXT NOT NULL, kind TEXT NOT NULL,
     legacy TEXT NOT NULL, extracted TEXT NOT NULL,
     count INTEGER NOT NULL, first_seen REAL NOT NULL, last_seen REAL NOT NULL,
+    gone INTEGER NOT NULL DEFAULT 0, requests BLOB, callers BLOB,
     PRIMARY KEY (pair, id)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE example (
@@ -63,8 +91,12 @@ CREATE TABLE counter (            -- the last cumulative value of each skip a ga
     worker TEXT NOT NULL, route TEXT NOT NULL, name TEXT NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY (worker, route, name)
 ) STRICT, WITHOUT ROWID;
+"""
+    + _ADDED_IN_2
+    + """
 CREATE TABLE retired (id INTEGER PRIMARY KEY, worker TEXT NOT NULL UNIQUE) STRICT;
 """
+)
 
 
 class StoreError(Exception):
@@ -78,6 +110,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
         if not _is_new(connection):
+            _upgrade(connection)
             _check(path, connection)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
@@ -174,6 +207,13 @@ def _create(connection: sqlite3.Connection) -> None:
     )
 
 
+def _upgrade(connection: sqlite3.Connection) -> None:
+    if _mark(connection, "application_id") == APPLICATION_ID and _mark(connection, "user_version") == 1:
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {_UPGRADE} {_ADDED_IN_2} PRAGMA user_version={VERSION}; COMMIT;"
+        )
+
+
 def _check(path: Path, connection: sqlite3.Connection) -> None:
     _check_marks(path, connection)
     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -186,8 +226,9 @@ def _check_marks(path: Path, connection: sqlite3.Connection) -> None:
         raise StoreError(f"{path}: this is an SQLite file, but not one of evidence")
     version = _mark(connection, "user_version")
     if version != VERSION:
+        hint = "; `strangler serve` brings it up to date" if version == 1 else ""
         raise StoreError(
-            f"{path}: evidence of format {version}; this program reads and writes format {VERSION}"
+            f"{path}: evidence of format {version}; this program reads and writes format {VERSION}{hint}"
         )
 
 

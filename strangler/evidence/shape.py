@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypedDict
+from typing import Final, Literal, NotRequired, TypedDict
 
-from strangler.compare import Kind, Severity, Where
+from strangler.compare import Finding, Kind, Severity, Where
+from strangler.evidence.observation import Outcome
 from strangler.evidence.verdict import Answer
 
 SCHEMA: Final = "strangler.report/1"
@@ -68,11 +69,76 @@ class Quantiles(TypedDict):
     p99: float | None
 
 
+class LatencyDifference(TypedDict):
+    """Milliseconds that extracted takes longer for the same request (less: below 0): the median, and the interval
+    that holds it at every look. None: too few pairs to bound it on that side."""
+
+    p50: float | None
+    low: float | None
+    high: float | None
+
+
 class Latency(TypedDict):
     """The same exchanges, side by side."""
 
     legacy: Quantiles
     extracted: Quantiles
+    difference: NotRequired[LatencyDifference]
+
+
+class DistinctCounts(TypedDict):
+    """How many different requests and callers stand behind the compared pairs; estimates beyond 255."""
+
+    requests: int
+    callers: int
+
+
+class RuleUse(TypedDict):
+    """A rule of routes.yaml, and in how many pairs it had work to do."""
+
+    rule: str
+    count: int
+
+
+class NoiseEntry(TypedDict):
+    """What is known of a field that differs by itself: `itself` and `sides` are counts of probes in which only the
+    one or only the other differed, `chance` the p-value of the paired test."""
+
+    id: str
+    path: str
+    type: str
+    finding: Finding
+    probes: int
+    both: int
+    itself: int
+    sides: int
+    chance: float
+
+
+class AcceptedEntry(TypedDict):
+    """A fingerprint that routes.yaml accepts. `count`: how often it was seen."""
+
+    fingerprint: str
+    reason: str
+    until: str
+    expired: bool
+    count: int
+
+
+class TransientEntry(TypedDict):
+    """What was gone when both sides were asked again."""
+
+    id: str
+    path: str
+    kind: Kind
+    count: int
+
+
+class Transient(TypedDict):
+    """What did not last, and how long it lasted at most, in milliseconds."""
+
+    settled_ms: Quantiles
+    fingerprints: list[TransientEntry]
 
 
 class FingerprintEntry(TypedDict):
@@ -89,6 +155,10 @@ class FingerprintEntry(TypedDict):
     first_seen: str
     last_seen: str
     examples: list[str]
+    outcome: NotRequired[Outcome]
+    share: NotRequired[float]
+    requests: NotRequired[int]
+    callers: NotRequired[int]
 
 
 class RouteReport(TypedDict):
@@ -108,6 +178,11 @@ class RouteReport(TypedDict):
     status: list[StatusPair]
     latency_ms: Latency
     fingerprints: list[FingerprintEntry]
+    distinct: NotRequired[DistinctCounts]
+    rules: NotRequired[list[RuleUse]]
+    noise: NotRequired[list[NoiseEntry]]
+    accepted: NotRequired[list[AcceptedEntry]]
+    transient: NotRequired[Transient]
 
 
 class Report(TypedDict):

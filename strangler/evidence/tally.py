@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from strangler.evidence.observation import COMPARED, Observation
+from strangler.evidence.sketch import Distinct
 
 #: The relative error of a quantile is at most this (Masson, Rim, Lee: DDSketch, 2019, section 2).
 RELATIVE_ERROR: Final = 0.02
@@ -44,7 +45,29 @@ class Histogram:
             rank -= self.buckets[index]
             if rank <= 0:
                 break
-        return float(2 * _GROWTH**index / (_GROWTH + 1))
+        return _middle(index)
+
+
+def ranked(faster: Histogram, slower: Histogram, ranks: Iterable[int]) -> list[float | None]:
+    """The signed values at these ranks (from 1, ascending) of the values that `faster` has with a minus; None where
+    there is no such rank."""
+    ascending = [(-_middle(index), faster.buckets[index]) for index in sorted(faster.buckets, reverse=True)]
+    ascending += [(_middle(index), slower.buckets[index]) for index in sorted(slower.buckets)]
+    return [_at_rank(ascending, rank) for rank in ranks]
+
+
+def _at_rank(ascending: Iterable[tuple[float, int]], rank: int) -> float | None:
+    if rank < 1:
+        return None
+    for value, count in ascending:
+        rank -= count
+        if rank <= 0:
+            return value
+    return None
+
+
+def _middle(index: int) -> float:
+    return float(2 * _GROWTH**index / (_GROWTH + 1))
 
 
 @dataclass(slots=True)
@@ -56,6 +79,13 @@ class Tally:
     statuses: Counter[tuple[int, int]] = field(default_factory=Counter)
     legacy_ms: Histogram = field(default_factory=Histogram)
     extracted_ms: Histogram = field(default_factory=Histogram)
+    slower_ms: Histogram = field(default_factory=Histogram)  # by how much extracted took longer, where it did
+    faster_ms: Histogram = field(default_factory=Histogram)  # by how much it took less, or the same
+    settled_ms: Histogram = field(default_factory=Histogram)  # how long transient differences lasted at most
+    requests: Distinct = field(default_factory=Distinct)
+    callers: Distinct = field(default_factory=Distinct)
+    rules: Counter[str] = field(default_factory=Counter)  # how many pairs each rule had work with
+    probes: int = 0  # pairs of which the side that answered was asked twice
     since: float | None = None
     until: float | None = None
 
@@ -69,8 +99,18 @@ class Tally:
         if observation.statuses is not None:
             self.statuses[observation.statuses] += 1
         if observation.latency_ms is not None:
-            self.legacy_ms.add(observation.latency_ms[0])
-            self.extracted_ms.add(observation.latency_ms[1])
+            self._time(*observation.latency_ms)
+        if observation.settled_ms is not None:
+            self.settled_ms.add(observation.settled_ms)
+        self.requests.add(observation.request)
+        self.callers.add(observation.caller)
+        self.rules.update(observation.rules)
+        self.probes += observation.probe is not None
+
+    def _time(self, legacy: float, extracted: float) -> None:
+        self.legacy_ms.add(legacy)
+        self.extracted_ms.add(extracted)
+        (self.slower_ms if extracted > legacy else self.faster_ms).add(abs(extracted - legacy))
 
     def merge(self, other: Tally) -> None:
         """Add another tally: associative and commutative."""
@@ -79,6 +119,13 @@ class Tally:
         self.statuses.update(other.statuses)
         self.legacy_ms.merge(other.legacy_ms)
         self.extracted_ms.merge(other.extracted_ms)
+        self.slower_ms.merge(other.slower_ms)
+        self.faster_ms.merge(other.faster_ms)
+        self.settled_ms.merge(other.settled_ms)
+        self.requests.merge(other.requests)
+        self.callers.merge(other.callers)
+        self.rules.update(other.rules)
+        self.probes += other.probes
         if other.since is not None and other.until is not None:
             self._see(other.since, other.until)
 

@@ -15,11 +15,16 @@ Answer = Literal["pass", "fail", "inconclusive"]
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What the evidence must show. All three are shares between 0 and 1."""
+    """What the evidence must show. All are shares between 0 and 1.
+
+    `transient` is how many of the compared may have agreed only when asked again: a service that is wrong now and then
+    looks like that too.
+    """
 
     match: float = 0.999
     coverage: float = 0.95
     confidence: float = 0.95
+    transient: float = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +44,18 @@ def judge(tally: Tally, gate: Gate, fingerprints: Sequence[Sighting] = (), unlis
     low, high = match_interval(tally.matches, tally.pairs, gate.confidence)
     breaking = [seen for seen in fingerprints if seen.difference.severity == "breaking"]
     covered = tally.compared >= gate.coverage * tally.eligible
+    steady = tally.outcomes["transient"] <= gate.transient * tally.compared
     reasons = [
         *_breaking(breaking),
         *_rate(tally, gate, low, high),
+        *_transient(tally, gate, steady),
         *_coverage(tally, gate, covered),
     ]
     if unlisted:
         reasons.append(f"{number(unlisted)} further differences are of kinds that are not listed")
-    return Verdict(_answer(tally, gate, low, high, settled=covered and not breaking), tuple(reasons))
+    return Verdict(
+        _answer(tally, gate, low, high, settled=covered and steady and not breaking), tuple(reasons)
+    )
 
 
 def _answer(tally: Tally, gate: Gate, low: float, high: float, *, settled: bool) -> Answer:
@@ -82,6 +91,15 @@ def _rate(tally: Tally, gate: Gate, low: float, high: float) -> list[str]:
     elif missing:
         reasons.append(f"{number(missing)} more matching pair{'s' if missing > 1 else ''} needed")
     return reasons
+
+
+def _transient(tally: Tally, gate: Gate, steady: bool) -> list[str]:
+    if steady or not tally.pairs:
+        return []
+    share = percent(tally.outcomes["transient"] / tally.compared)
+    return [
+        f"{share} of the compared pairs agreed only when asked again, the gate allows {percent(gate.transient)}"
+    ]
 
 
 def _asked(gate: Gate) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from strangler.evidence.shape import FingerprintEntry, RouteReport
+from strangler.evidence.shape import FingerprintEntry, NoiseEntry, RouteReport
 from strangler.evidence.verdict import number, percent
 
 
@@ -52,7 +52,62 @@ def facts(route: RouteReport) -> list[tuple[str, str]]:
     ]
     if differing:
         rows.append(("status", listed(differing)))
-    return rows
+    return rows + [(label, text) for label, text in _standing(route) if text]
+
+
+def _standing(route: RouteReport) -> Iterator[tuple[str, str]]:
+    """What stands behind the outcomes, where a report says so."""
+    if distinct := route.get("distinct"):
+        yield "distinct", listed([("requests", distinct["requests"]), ("callers", distinct["callers"])])
+    if transient := route.get("transient"):
+        slowest = transient["settled_ms"]["p99"]
+        within = f" (within {slowest / 1000:.1f} s)" if slowest is not None else ""
+        gone = [
+            (each["path"] or f"the {each['kind']}", each["count"]) for each in transient["fingerprints"][:5]
+        ]
+        yield "gone when asked again", listed(gone) + (within if gone else "")
+    yield "noise", "; ".join(_noise(each) for each in route.get("noise", ()))
+    yield (
+        "accepted",
+        "; ".join(
+            f"{each['fingerprint']} {'until' if not each['expired'] else 'expired after'} {each['until']}"
+            f" ({each['reason']}): {number(each['count'])}"
+            for each in route.get("accepted", ())
+        ),
+    )
+    rules = route.get("rules", ())
+    yield "rules at work", listed((each["rule"], each["count"]) for each in rules)
+    yield "rules without work", ", ".join(each["rule"] for each in rules if not each["count"])
+
+
+#: What a finding says of a field; `noise` is the one that counts.
+_FINDINGS = {
+    "noise": "noise",
+    "told_apart": "not noise: the sides differ more often than one side from itself",
+    "not_scalar": "not noise: not always two values of one type",
+    "too_few": "may be noise: too few probes differ",
+    "refused": "noise, but routes.yaml says exact",
+    "never_alone": "not noise",
+}
+
+
+def _noise(each: NoiseEntry) -> str:
+    kind = f" {each['type']}" if each["type"] else ""
+    both, itself, sides = each["both"], each["itself"], each["sides"]
+    return (
+        f"{each['path']}{kind}: {_FINDINGS[each['finding']]} (of {number(each['probes'])} probes, one side differed "
+        f"from itself in {number(both + itself)}, from the other in {number(both + sides)}; p = {each['chance']:.2g})"
+    )
+
+
+def seen(entry: FingerprintEntry) -> str:
+    """How often a fingerprint was seen: `30 × (2.5 %), 12 requests, 4 callers`; and what it counts as."""
+    text = f"{number(entry['count'])} ×"
+    if "share" in entry:
+        text += f" ({rate_shown(entry['share'])})"
+    different = listed([("requests", entry.get("requests", 0)), ("callers", entry.get("callers", 0))])
+    outcome = entry.get("outcome", "mismatch")
+    return ", ".join(part for part in (text, different, "" if outcome == "mismatch" else outcome) if part)
 
 
 def summary(route: RouteReport) -> tuple[str, str, str, str, str, str, str]:
@@ -82,10 +137,14 @@ def latency(route: RouteReport) -> list[tuple[str, str, str, str]]:
     sides = route["latency_ms"]
     if sides["legacy"]["p50"] is None:
         return []
-    return [
+    rows = [
         (side, _milliseconds(found["p50"]), _milliseconds(found["p90"]), _milliseconds(found["p99"]))
         for side, found in (("legacy", sides["legacy"]), ("extracted", sides["extracted"]))
     ]
+    if (apart := sides.get("difference")) and apart["p50"] is not None:
+        low, high = _signed(apart["low"]), _signed(apart["high"])
+        rows.append(("extracted takes longer by", _signed(apart["p50"]), f"between {low}", f"and {high}"))
+    return rows
 
 
 def place(entry: FingerprintEntry) -> str:
@@ -109,6 +168,10 @@ def listed(counts: Iterable[tuple[str, int]]) -> str:
 def rate_shown(share: float | None, *, up: bool = False) -> str:
     """A rate in percent, `-` where there is none."""
     return "-" if share is None else percent(share, up=up)
+
+
+def _signed(value: float | None) -> str:
+    return "?" if value is None else f"{value:+.1f}"
 
 
 def _milliseconds(value: float | None) -> str:

@@ -43,9 +43,8 @@ class Mirror:
         """From now on these are the upstreams. Raises TlsFault; then everything is as before."""
         self._ready = self._pools.use(await aside(self._pools.make, table.upstreams))
 
-    async def ask(self, table: Table, route: Route, exchange: Exchange) -> Answer:
-        """The answer of the side that did not answer the caller. Raises NoShadow."""
-        side: Side = "legacy" if exchange.side == "extracted" else "extracted"
+    async def ask(self, table: Table, route: Route, exchange: Exchange, side: Side) -> Answer:
+        """The answer of a side to the request of an exchange. Raises NoShadow."""
         upstream = table.upstreams[table.legacy if side == "legacy" else route.extracted]
         pool = self._ready.get(upstream.name)
         if pool is None:

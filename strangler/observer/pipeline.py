@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from random import Random
 
-from strangler.compare import Answered, Incomparable, Redactor, Rules, compare, compile_rules
-from strangler.evidence import Observation, Outcome, Releases, Store, example
+from strangler.compare import Difference, Incomparable
+from strangler.evidence import Observation, Outcome, Releases, Store
 from strangler.exchange.model import Answer, Exchange
 from strangler.http.headers import first
+from strangler.observer.allowance import Allowance
 from strangler.observer.mirror import Mirror, NoShadow
-from strangler.routes import CompareRules, Route, Table
+from strangler.observer.trial import Trial
+from strangler.routes import WHOLE, Route, Side, Table
 
 #: The header in which a side names the version that answered.
 RELEASE_HEADER = b"x-release"
-
-#: How long one pair may be compared, in seconds of this thread's own time.
-PATIENCE = 0.25
+#: Mismatches of one route that both sides are asked about again, a second. What is beyond is believed at once.
+CONFIRMATIONS = 5.0
 
 log = logging.getLogger("strangler.observer")
 
@@ -36,6 +38,10 @@ class Pipeline:
         self._mirror = mirror
         self._releases: dict[str, str] = {}  # the last release each upstream named
         self._tasks: set[asyncio.Task[None]] = set()
+        self._random = Random()
+        self._confirmations = Allowance(CONFIRMATIONS)
+        self.known: Mapping[str, frozenset[str]] = {}
+        """Per route the fingerprints that need no confirmation, because they are noise or accepted."""
 
     def take(self, worker: str, exchange: Exchange, done: Callable[[], None]) -> None:
         """Start on an exchange; `done` is called when it has been recorded."""
@@ -65,24 +71,26 @@ class Pipeline:
         if route is None:
             return self._skipped(table, None, worker, exchange, "route_gone")
         self._note_release(table, route, exchange.side, exchange.answer)
+        trial = Trial(table, route, exchange, self._store.key)
+        again = self._asked_twice(trial) if self._is_probed(trial) else None
         try:
-            shadow = await self._mirror.ask(table, route, exchange)
+            shadow = await self._mirror.ask(table, route, exchange, trial.other)
         except NoShadow as error:
             return self._skipped(table, route, worker, exchange, error.reason)
-        other = "legacy" if exchange.side == "extracted" else "extracted"
-        self._note_release(table, route, other, shadow)
-        legacy, extracted = (
-            (exchange.answer, shadow) if exchange.side == "legacy" else (shadow, exchange.answer)
-        )
-        ours, theirs = _answered(legacy), _answered(extracted)
-        redactor = _redactor(self._store.key, route.compare.redact)
+        finally:
+            second = await again if again is not None else None
+        self._note_release(table, route, trial.other, shadow)
         try:
-            differences = compare(
-                ours, theirs, _rules(route.compare), redactor, _overdue_after(PATIENCE)
-            ).differences
+            found = trial.compare(exchange.answer, shadow)
         except Incomparable as error:
             return self._skipped(table, route, worker, exchange, error.reason)
-        outcome: Outcome = "mismatch" if differences else "match"
+        lasting = found.differences
+        gone: tuple[Difference, ...] = ()
+        settled: float | None = None
+        if lasting and self._is_confirmed(trial, lasting):
+            lasting, gone, settled = await self._confirmed(trial, lasting)
+        outcome: Outcome = "mismatch" if lasting else ("transient" if gone else "match")
+        legacy, extracted = trial.sides(exchange.answer, shadow)
         return Observation(
             route=exchange.route,
             method=exchange.method,
@@ -91,14 +99,59 @@ class Pipeline:
             releases=self._pair(table, route),
             outcome=outcome,
             worker=worker,
-            differences=differences,
+            differences=lasting,
             statuses=(legacy.status, extracted.status),
             latency_ms=(legacy.milliseconds, extracted.milliseconds),
-            caller=exchange.caller,
-            example=example(exchange.method, exchange.target, ours, theirs, redactor)
-            if differences
-            else None,
+            caller=trial.hashed(exchange.caller.to_bytes(8, "big")),
+            example=trial.example(exchange.answer, shadow) if lasting else None,
+            request=trial.request,
+            gone=gone,
+            settled_ms=settled,
+            rules=found.used,
+            probe=trial.probe(second, found.differences) if second is not None else None,
         )
+
+    # -- asking the side that answered again -----------------------------------------------------------
+
+    def _is_probed(self, trial: Trial) -> bool:
+        return trial.is_safe and self._random.randrange(WHOLE) < trial.route.compare.noise
+
+    def _asked_twice(self, trial: Trial) -> asyncio.Task[Answer | None]:
+        """At the same moment as the shadow, so that as much may have happened meanwhile."""
+        return asyncio.get_running_loop().create_task(self._again(trial, trial.exchange.side))
+
+    async def _again(self, trial: Trial, side: Side) -> Answer | None:
+        with contextlib.suppress(NoShadow):
+            return await self._mirror.ask(self.table, trial.route, trial.exchange, side)
+        return None
+
+    def _is_confirmed(self, trial: Trial, differences: tuple[Difference, ...]) -> bool:
+        """Whether to ask both sides again: not about what is known, and never more often than they can bear."""
+        if not trial.is_safe or trial.route.compare.confirm is None:
+            return False
+        known = self.known.get(trial.route.name, frozenset())
+        if all(trial.fingerprint(each) in known for each in differences):
+            return False
+        return self._confirmations.take(trial.route.name, asyncio.get_running_loop().time())
+
+    async def _confirmed(
+        self, trial: Trial, before: tuple[Difference, ...]
+    ) -> tuple[tuple[Difference, ...], tuple[Difference, ...], float | None]:
+        """What is still there after a while, what is not, and the milliseconds until then."""
+        started = time.monotonic()
+        await asyncio.sleep(trial.route.compare.confirm or 0.0)
+        one, other = await asyncio.gather(
+            self._again(trial, trial.exchange.side), self._again(trial, trial.other)
+        )
+        if one is None or other is None:
+            return before, (), None
+        try:
+            now = {trial.fingerprint(each) for each in trial.compare(one, other).differences}
+        except Incomparable:
+            return before, (), None
+        lasting = tuple(each for each in before if trial.fingerprint(each) in now)
+        gone = tuple(each for each in before if trial.fingerprint(each) not in now)
+        return lasting, gone, (time.monotonic() - started) * 1000.0 if gone else None
 
     def _skipped(
         self, table: Table, route: Route | None, worker: str, exchange: Exchange, reason: str
@@ -122,23 +175,3 @@ class Pipeline:
 
     def _pair(self, table: Table, route: Route) -> Releases:
         return Releases(self._releases.get(table.legacy, ""), self._releases.get(route.extracted, ""))
-
-
-def _overdue_after(patience: float) -> Callable[[], bool]:
-    end = time.thread_time() + patience
-    return lambda: time.thread_time() > end
-
-
-@lru_cache(maxsize=1024)
-def _rules(rules: CompareRules) -> Rules:
-    return compile_rules(rules.ignore, rules.only, rules.unordered, rules.keyed, rules.tolerance)
-
-
-@lru_cache(maxsize=1024)
-def _redactor(key: bytes, redact: tuple[str, ...]) -> Redactor:
-    return Redactor(key, compile_rules(redact))
-
-
-def _answered(answer: Answer) -> Answered:
-    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers)
-    return Answered(answer.status, headers, answer.body)

@@ -19,7 +19,7 @@ from aiohttp import web
 
 from strangler.console import make_app
 from strangler.control import Faulty, Line, Message, Run, Running
-from strangler.cutover.report import report_on
+from strangler.cutover.report import explained, report_on
 from strangler.evidence import Store, StoreError
 from strangler.exchange.frames import Hello
 from strangler.http.tls import TlsFault
@@ -31,6 +31,7 @@ from strangler.observer.sheets import Sheets
 from strangler.routes import Table
 
 FOLD = 0.25  # seconds between looks at the gateways' counters
+REFLECT = 5.0  # seconds between looks at what the evidence has explained by now
 SETTLE = 8.0  # seconds for exchanges under way when the process is asked to leave
 NICE = 10  # how far it stands back behind the gateways (nice(2))
 
@@ -112,8 +113,10 @@ class _Observer:
         panel.is_ready = True
         self._line.send(Running(table.digest))
         following = asyncio.create_task(self._follow(mirror, pipeline, table))
+        reflecting = asyncio.create_task(self._reflect(pipeline))
         await self._leave.wait()
         following.cancel()
+        reflecting.cancel()
         panel.is_ready = False
         await intake.stop(SETTLE)
         folding.cancel()
@@ -152,6 +155,13 @@ class _Observer:
                 self._store_fault = store.last_fault
                 log.error("the evidence cannot be written: %s", store.last_fault)
             await asyncio.sleep(FOLD)
+
+    async def _reflect(self, pipeline: Pipeline) -> None:
+        """Tell the pipeline which differences are explained, so that nobody is asked about them again."""
+        while True:
+            with contextlib.suppress(StoreError):
+                pipeline.known = await asyncio.to_thread(explained, self.table, self._settings.state)
+            await asyncio.sleep(REFLECT)
 
     def _take(self, message: Message) -> None:
         if isinstance(message, Run):

@@ -13,6 +13,7 @@ from strangler.routes.match import Claim, Matcher, equal_claims
 from strangler.routes.model import (
     SAFE_METHODS,
     WHOLE,
+    Accepted,
     Address,
     CompareRules,
     HeaderEdits,
@@ -42,6 +43,7 @@ __all__ = [
     "MOST_BYTES",
     "SAFE_METHODS",
     "WHOLE",
+    "Accepted",
     "Address",
     "Asked",
     "CannotEdit",

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import date
 
 from strangler.routes.faults import shown
-from strangler.routes.model import CompareRules, RulePlace
+from strangler.routes.model import Accepted, CompareRules, RulePlace
 from strangler.routes.nodes import Node
 from strangler.routes.reader import Reader, Shape
+from strangler.routes.units import or_none, parse_duration, parse_percent
 
 _COMPARE = Shape(
     "compare",
-    ("ignore", "only", "unordered", "keyed", "tolerance", "redact"),
-    later=frozenset({"accept", "noise", "exact", "confirm"}),
+    (
+        *("ignore", "only", "unordered", "keyed", "tolerance"),
+        *("accept", "noise", "exact", "confirm", "redact"),
+    ),
 )
+_ACCEPTED = Shape(
+    "an accepted fingerprint", ("fingerprint", "reason", "until"), ("fingerprint", "reason", "until")
+)
+_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
+
 #: What is wrong with a rule of a kind (`keyed`), at a place (`$.items`), that says how (`sku`); None when it is fine.
 CheckRule = Callable[[str, str, str], str | None]
+
+_DEFAULT = CompareRules()
 
 
 def read_compare(reader: Reader, node: Node, check_rule: CheckRule) -> CompareRules:
@@ -31,12 +43,19 @@ class _Section:
 
     def read(self, node: Node) -> CompareRules:
         fields = self._reader.fields(node, _COMPARE)
+        reader = self._reader
         return CompareRules(
             ignore=self._list(fields, "ignore"),
             only=self._list(fields, "only"),
             unordered=self._list(fields, "unordered"),
             keyed=self._mapping(fields, "keyed"),
             tolerance=self._mapping(fields, "tolerance"),
+            accept=self._accepted(fields),
+            noise=reader.optional(fields, "noise", parse_percent, _DEFAULT.noise),
+            exact=self._list(fields, "exact"),
+            confirm=reader.value(fields["confirm"], "confirm", or_none(parse_duration))
+            if "confirm" in fields
+            else _DEFAULT.confirm,
             redact=self._list(fields, "redact"),
             places=tuple(self._places),
         )
@@ -65,3 +84,33 @@ class _Section:
             self._reader.fault(node, f"{key} {shown(said)}: {problem}")
         self._places.append(RulePlace(key, place, node.line, node.column))
         return problem is None
+
+    def _accepted(self, fields: dict[str, Node]) -> tuple[Accepted, ...]:
+        accepted: dict[str, Accepted] = {}
+        for item in self._reader.items(fields["accept"], "accept") if "accept" in fields else []:
+            each = self._reader.fields(item, _ACCEPTED)
+            values = (
+                self._reader.value(each["fingerprint"], "fingerprint", _parse_fingerprint)
+                if "fingerprint" in each
+                else None,
+                self._reader.text(each["reason"], "reason") if "reason" in each else None,
+                self._reader.value(each["until"], "until", _parse_date) if "until" in each else None,
+            )
+            if values[0] in accepted:
+                self._reader.fault(item, f"the fingerprint {values[0]} is accepted twice")
+            if values[0] is not None and values[1] is not None and values[2] is not None:
+                accepted[values[0]] = Accepted(values[0], values[1], values[2], item.line, item.column)
+        return tuple(accepted.values())
+
+
+def _parse_fingerprint(text: str) -> str:
+    if not _FINGERPRINT.fullmatch(text):
+        raise ValueError("write the 16 hex digits that the report gives; in quotes when they are all digits")
+    return text
+
+
+def _parse_date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("write the last day on which this is accepted, such as 2026-12-31") from None

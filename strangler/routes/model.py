@@ -6,6 +6,7 @@ Nothing here reads, writes or waits. `parse` makes these values, `match` and `as
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
 
@@ -142,6 +143,17 @@ class HeaderEdits:
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """A kind of difference that a team has decided to live with, up to and including the day `until`."""
+
+    fingerprint: str
+    reason: str
+    until: date
+    line: int = field(default=0, compare=False)
+    column: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class RulePlace:
     """Where in the file a rule stands: the key that it stands under, and its own text."""
 
@@ -160,6 +172,12 @@ class CompareRules:
     unordered: tuple[str, ...] = ()
     keyed: tuple[tuple[str, str], ...] = ()  # an array, and the member that identifies its elements
     tolerance: tuple[tuple[str, str], ...] = ()
+    accept: tuple[Accepted, ...] = ()
+    noise: Percent = (
+        5_000  # of the shadowed safe requests, the share that the side that answered is asked twice
+    )
+    exact: tuple[str, ...] = ()  # never taken for noise
+    confirm: float | None = 1.0  # seconds until both sides are asked again about a mismatch; None: never
     redact: tuple[str, ...] = ()  # kept as a keyed hash only
     places: tuple[RulePlace, ...] = field(default=(), compare=False)
 

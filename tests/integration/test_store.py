@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from strangler.compare import Difference
-from strangler.evidence import Example, Observation, Releases, Store, StoreError, read
-from strangler.evidence.books import EXAMPLES, FINGERPRINTS
+from strangler.compare import Difference, Drift, FieldTally
+from strangler.evidence import Example, Observation, Probe, Releases, Store, StoreError, read
 from strangler.evidence.schema import APPLICATION_ID
+from strangler.evidence.sightings import EXAMPLES, FINGERPRINTS
 
 V1 = Releases("shop-1", "v1")
 V2 = Releases("shop-1", "v2")
@@ -335,6 +335,68 @@ def test_a_folder_in_the_way(path: Path) -> None:
             use(path)
 
 
+def test_combinations_fields_rules_and_different_ones_are_read_back(path: Path) -> None:
+    at = Difference("body", "$.at", "value", "string", "string", drift=Drift("timestamp", 1))
+    for _ in range(2):  # the second time they are added to what the file has
+        with Store.open(path) as store:
+            for number in range(1, 7):
+                store.record(
+                    mismatch(
+                        at, gone=(TYPE,), request=number, caller=number % 2 + 1, rules=frozenset({"ignore $.b"}),
+                        settled_ms=1000.0, latency_ms=(2.0, 1.0), statuses=(200, 200), probe=Probe((at,), (at,)),
+                    )
+                )  # fmt: skip
+            store.record(seen(request=9, caller=1, probe=Probe((TYPE,), ()), latency_ms=(1.0, 3.0)))
+    pair = read(path)["r"].current
+    by_path = {sighting.difference.path: sighting for sighting in pair.sightings}
+    shown, gone = by_path["$.at"], by_path["$.a"]
+    assert (shown.count, shown.gone, shown.requests, shown.callers) == (12, 0, 6, 2)
+    assert (gone.count, gone.gone) == (0, 12)
+    assert pair.combinations == {f"{shown.id}:timestamp:1 ~{gone.id}": 12}
+    assert pair.fields[shown.id] == FieldTally(both=12, type="timestamp", size=1)
+    assert pair.fields[gone.id] == FieldTally(itself=2)
+    assert (pair.tally.requests.count(), pair.tally.callers.count(), pair.tally.probes) == (7, 2, 14)
+    assert pair.tally.rules == {"ignore $.b": 12}
+    assert pair.tally.faster_ms.quantile(1.0) == pytest.approx(1.0, rel=0.021)
+    assert pair.tally.slower_ms.quantile(1.0) == pytest.approx(2.0, rel=0.021)
+    assert pair.tally.settled_ms.quantile(1.0) == pytest.approx(1000.0, rel=0.021)
+
+
+def test_too_many_combinations_stay_mismatches(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("strangler.evidence.sightings.COMBINATIONS", 2)
+    with Store.open(path) as store:
+        for number in range(4):
+            store.record(mismatch(Difference("body", f"$.{number}", "value", "number", "number")))
+    combinations = read(path)["r"].current.combinations
+    assert (len(combinations), combinations["?"]) == (3, 2)
+
+
+def test_a_file_of_format_1_is_brought_up_to_date(path: Path) -> None:
+    with Store.open(path) as store:
+        store.record(mismatch())
+    connection = sqlite3.connect(path)
+    for table in ("combination", "rule", "field"):
+        connection.execute(f"DROP TABLE {table}")
+    for table, column in (
+        *(("pair", name) for name in ("probes", "requests", "callers")),
+        *(("fingerprint", name) for name in ("gone", "requests", "callers")),
+    ):
+        connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    connection.execute("PRAGMA user_version=1")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreError, match="brings it up to date"):
+        read(path)
+    with Store.open(path) as store:
+        store.record(mismatch())
+    pair = read(path)["r"].current
+    assert (pair.tally.outcomes["mismatch"], pair.sightings[0].count, sum(pair.combinations.values())) == (
+        2,
+        2,
+        1,
+    )
+
+
 def test_the_file_says_whose_it_is(path: Path) -> None:
     Store.open(path).close()
     connection = sqlite3.connect(path)
@@ -342,4 +404,4 @@ def test_the_file_says_whose_it_is(path: Path) -> None:
         connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
     ]
     connection.close()
-    assert marks == [APPLICATION_ID, 1]
+    assert marks == [APPLICATION_ID, 2]

@@ -73,7 +73,22 @@ def test_a_match_rate_that_fell_is_worse_even_without_a_fingerprint() -> None:
 def test_the_same_report_has_no_news() -> None:
     changes = compare_reports(report(), report())
     assert not changes.got_worse
-    assert len(changes.persisting) == 5
+    assert len(changes.persisting) == 7
+
+
+def test_reports_made_under_other_rules_cannot_be_compared() -> None:
+    before, after = made(10), made(10)
+    after["routes"][0]["rules"] = [{"rule": "ignore $.at", "count": 3}]
+    why = "route payment-read: the report before was made without the rule ignore $.at"
+    assert compare_reports(before, after).why_not == (why,)
+    del before["routes"][0]["rules"]  # by an earlier build, which did not say
+    assert compare_reports(before, after).comparable
+
+
+def test_noise_and_what_is_accepted_is_no_news() -> None:
+    after = made(300, a=200)
+    after["routes"][0]["fingerprints"][0]["outcome"] = "noise"
+    assert kinds(made(300, a=1), after) == {"persisting": ["a"]}
 
 
 def test_other_routes_cannot_be_compared() -> None:

@@ -6,6 +6,8 @@ After a change that is meant, write them anew: `python -m tests.unit.test_eviden
 import io
 import json
 from collections import Counter
+from dataclasses import replace
+from datetime import date
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,8 +19,9 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from strangler.compare import Difference, fingerprint
+from strangler.compare import Difference, Drift, FieldTally, fingerprint
 from strangler.evidence import (
+    Acceptance,
     Evidence,
     Kept,
     PairEvidence,
@@ -27,6 +30,7 @@ from strangler.evidence import (
     RouteEvidence,
     RouteFacts,
     Sighting,
+    Standing,
     Tally,
     build,
     compare_reports,
@@ -41,11 +45,6 @@ from strangler.evidence.report import timestamp
 
 CASES = Path(__file__).parent.parent / "cases/report"
 NOW = 1_700_000_100.0
-FACTS = [
-    RouteFacts("payment-read", "shadow", 0.0, 100.0, "payments"),
-    RouteFacts("stock-read", "cutover", 12.5, 5.0, "inventory"),
-    RouteFacts("order-place", "legacy", 0.0, 0.0, "payments"),
-]
 
 
 def sighting(difference: Difference, count: int, target: str = "/payments/7") -> Sighting:
@@ -75,6 +74,52 @@ def tally(match: int, mismatch: int, statuses: dict[tuple[int, int], int], **ski
     return found
 
 
+AT = Difference(
+    "body", "$.at", "value", "string", "string", '"10:00:01"', '"10:00:02"', Drift("timestamp", 1)
+)
+CITY = Difference("body", "$.city", "value", "string", "string", '"Paris"', '"paris"')
+LAG = Difference("body", "$.left", "value", "number", "number", "3", "4", Drift("number", 1))
+
+
+def stock_evidence() -> PairEvidence:
+    """Noise, an accepted difference, one that has gone, and what stands behind it."""
+    counted = tally(4900, 100, {(200, 200): 5000})
+    counted.outcomes["transient"] = 2
+    for step in range(5000):
+        (counted.slower_ms if step % 3 else counted.faster_ms).add(0.5 + step % 7)
+    for number in range(1, 40):
+        counted.requests.add(number)
+        counted.callers.add(number % 12 + 1)
+    counted.settled_ms.add(1020.0)
+    counted.probes = 250
+    counted.rules["ignore $.etag"] = 4100
+    seen = [sighting(AT, 90), sighting(CITY, 10), replace(sighting(LAG, 0), gone=2)]
+    ids = [each.id for each in seen]
+    return PairEvidence(
+        Releases("shop-1", ""),
+        counted,
+        tuple(seen),
+        combinations={f"{ids[0]}:timestamp:1": 88, f"{ids[0]}:timestamp:1 {ids[1]}": 2, ids[1]: 10},
+        fields={ids[0]: FieldTally(both=220, itself=4, sides=6, type="timestamp", size=1)},
+    )
+
+
+STANDING = Standing(
+    accepted=[
+        Acceptance(fingerprint("payment-read", "GET", CITY), "the old one shouts", date(2030, 1, 1)),
+        Acceptance("00ff00ff00ff00ff", "until the move", date(2023, 11, 13)),
+    ],
+    rules=["ignore $.etag", "unordered $.tags"],
+)
+
+
+FACTS = [
+    RouteFacts("payment-read", "shadow", 0.0, 100.0, "payments"),
+    RouteFacts("stock-read", "cutover", 12.5, 5.0, "inventory", STANDING),
+    RouteFacts("order-place", "legacy", 0.0, 0.0, "payments"),
+]
+
+
 def evidence(release: str) -> Evidence:
     old = PairEvidence(Releases("shop-1", "v0"), tally(5, 0, {(200, 200): 5}))
     if release == "v1":
@@ -93,7 +138,7 @@ def evidence(release: str) -> Evidence:
         ]
         counted = tally(2995, 5, {(200, 200): 3000}, pending=3)
     now = PairEvidence(Releases("shop-1", release), counted, tuple(seen))
-    stock = PairEvidence(Releases("shop-1", ""), tally(5000, 0, {(200, 200): 5000}))
+    stock = stock_evidence()
     return {
         "payment-read": RouteEvidence("payment-read", (old, now)),
         "stock-read": RouteEvidence("stock-read", (stock,)),
@@ -144,10 +189,11 @@ def test_the_report_has_the_fixed_shape() -> None:
     assert list(report()["routes"][0]) == [
         "route", "stage", "share", "shadow", "extracted", "releases", "verdict", "reasons", "coverage", "outcomes",
         "match_rate", "status", "latency_ms", "fingerprints",
+        "distinct", "rules", "noise", "accepted", "transient",
     ]  # fmt: skip
     assert list(report()["routes"][0]["fingerprints"][0]) == [
         "id", "where", "path", "kind", "legacy", "extracted", "severity", "count", "first_seen", "last_seen",
-        "examples",
+        "examples", "outcome", "share", "requests", "callers",
     ]  # fmt: skip
 
 
