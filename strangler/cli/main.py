@@ -14,6 +14,7 @@ from strangler.cli.check import check
 from strangler.cli.compare import compare
 from strangler.cli.explain import explain
 from strangler.cli.history import history
+from strangler.cli.release import release
 from strangler.cli.report import report
 from strangler.cli.serve import serve
 from strangler.cli.share import rollback, shadow, share
@@ -50,7 +51,19 @@ def commands() -> None:
     """
 
 
-for _command in (serve, check, explain, status, share, shadow, rollback, history, report, compare):
+for _command in (
+    serve,
+    check,
+    explain,
+    status,
+    share,
+    shadow,
+    rollback,
+    release,
+    history,
+    report,
+    compare,
+):
     commands.add_command(_command)
 
 

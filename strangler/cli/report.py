@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import click
 
-from strangler.cli.common import as_json_option, console, mention_missing_evidence, places, say, write_whole
-from strangler.cutover import read_table
+from strangler.cli.common import as_json_option, console, mention_missing_evidence, places, say
+from strangler.cutover import read_table, write_whole
 from strangler.cutover.report import report_on
 from strangler.evidence import Report, html, junit, markdown, render_report
 

@@ -9,7 +9,7 @@ import click
 from strangler.cli.common import complain, places, say, who
 from strangler.cli.running import running, taken
 from strangler.cutover import CutoverError, Entry, change, read_table, settled_value
-from strangler.cutover.ledger import Key
+from strangler.cutover.file import Edited
 from strangler.cutover.report import report_on
 from strangler.evidence import StoreError
 from strangler.routes import parse_percent
@@ -64,7 +64,7 @@ def rollback(routes: Path, state: Path, route: str, why: str) -> int:
     return _set(routes, state, route, "share", "0%", why or "rollback")
 
 
-def _set(routes: Path, state: Path, route: str, key: Key, percent: str, why: str) -> int:
+def _set(routes: Path, state: Path, route: str, key: Edited, percent: str, why: str) -> int:
     entry = change(
         routes, state, route, key, percent, who=who(), why=why, evidence=_verdict(routes, state, route)
     )

@@ -4,6 +4,7 @@
 raises `Incomparable` with the reason under which the exchange counts as skipped.
 """
 
+from strangler.compare.advice import Advice, Said, advise, expired
 from strangler.compare.answers import Answered, Comparison, compare
 from strangler.compare.difference import (
     SEVERITIES,
@@ -25,6 +26,7 @@ from strangler.compare.shown import printable
 
 __all__ = [
     "SEVERITIES",
+    "Advice",
     "Answered",
     "Comparison",
     "Difference",
@@ -36,13 +38,16 @@ __all__ = [
     "Kind",
     "Redactor",
     "Rules",
+    "Said",
     "Severity",
     "State",
     "Where",
+    "advise",
     "chance",
     "compare",
     "compile_rules",
     "decode",
+    "expired",
     "explains",
     "fault",
     "findings",

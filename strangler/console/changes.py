@@ -13,11 +13,11 @@ from strangler.console.panel import PANEL, Panel
 from strangler.console.problems import Refusal
 from strangler.console.views import entry_view, route_view
 from strangler.cutover import BadValue, CutoverError, Entry, change, check_why, settled_value
-from strangler.cutover.ledger import Key
+from strangler.cutover.file import Edited
 from strangler.cutover.report import asked_for, report_on
 from strangler.evidence import StoreError
 
-SETTABLE: tuple[Key, ...] = ("share", "shadow")
+SETTABLE: tuple[Edited, ...] = ("share", "shadow")
 KEYS = (*SETTABLE, "why")
 LARGEST_BODY = 64 * 1024
 
@@ -27,7 +27,7 @@ log = logging.getLogger("strangler.console")
 async def patch(request: web.Request) -> web.Response:
     """Set a route's share, its shadow, or both."""
     body = await _body(request, KEYS)
-    values: dict[Key, str] = {key: settled_value(body[key]) for key in SETTABLE if key in body}
+    values: dict[Edited, str] = {key: settled_value(body[key]) for key in SETTABLE if key in body}
     if not values:
         raise Refusal(400, 'nothing to change: give "share", "shadow" or both, such as {"share": "25%"}')
     return await _make(request, values, body.get("why", ""))
@@ -39,7 +39,7 @@ async def rollback(request: web.Request) -> web.Response:
     return await _make(request, {"share": "0%"}, body.get("why", "rollback"))
 
 
-async def _make(request: web.Request, values: dict[Key, str], why: str) -> web.Response:
+async def _make(request: web.Request, values: dict[Edited, str], why: str) -> web.Response:
     panel, name, who = (
         request.app[PANEL],
         request.match_info["name"],
@@ -60,7 +60,7 @@ async def _make(request: web.Request, values: dict[Key, str], why: str) -> web.R
     return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
 
 
-def _carry_out(panel: Panel, name: str, values: dict[Key, str], who: str, why: str) -> list[Entry]:
+def _carry_out(panel: Panel, name: str, values: dict[Edited, str], who: str, why: str) -> list[Entry]:
     evidence = verdict_of(panel, name)
     entries = []
     for key, value in values.items():

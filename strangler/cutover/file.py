@@ -23,6 +23,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -30,12 +31,15 @@ from strangler.compare import fault as rule_fault
 from strangler.compare import printable
 from strangler.cutover import ledger
 from strangler.cutover.errors import BadValue, CannotWrite, UnknownRoute
-from strangler.cutover.ledger import Entry, Key
+from strangler.cutover.ledger import Entry
 from strangler.cutover.lock import held
 from strangler.routes import MOST_BYTES, Fault, Faults, Table, format_percent, parse, parse_percent, set_value
 
 LONGEST_REASON = 1000
 _ATTEMPTS = 20
+
+#: What of a route a change may edit.
+Edited = Literal["share", "shadow"]
 
 
 def read_table(path: Path) -> tuple[Table, bytes]:
@@ -48,7 +52,7 @@ def change(
     path: Path,
     state_dir: Path,
     route: str,
-    key: Key,
+    key: Edited,
     value: str,
     who: str,
     why: str,
@@ -76,7 +80,7 @@ def change(
                 return None
             edited = _edited(data, path, route, key, wanted)
             entry = Entry(
-                at=_stamp(now),
+                at=stamp(now),
                 who=who,
                 route=route,
                 key=key,
@@ -140,7 +144,7 @@ def _parse(data: bytes, path: Path) -> Table:
     return parse(data, file=str(path), check_rule=rule_fault, folder=str(path.absolute().parent))
 
 
-def _edited(data: bytes, path: Path, route: str, key: Key, wanted: str) -> bytes:
+def _edited(data: bytes, path: Path, route: str, key: Edited, wanted: str) -> bytes:
     """The file after the edit, read back: what is written is known to be valid and to say what was asked."""
     edited = set_value(data, route, key, wanted)
     changed = _parse(edited, path).route(route)
@@ -204,7 +208,7 @@ def _take_back_what_did_not_happen(state_dir: Path, data: bytes, now: Callable[[
     last, found = entries[-1], _digest(data)
     if found == last.file_before and found != last.file_after:
         why = "routes.yaml was found as before this change: undone by hand, or a crash before it was written"
-        ledger.append(state_dir, _taken_back(last, why, _stamp(now)))
+        ledger.append(state_dir, _taken_back(last, why, stamp(now)))
 
 
 def _taken_back(entry: Entry, why: str, at: str) -> Entry:
@@ -221,7 +225,8 @@ def _taken_back(entry: Entry, why: str, at: str) -> Entry:
     )
 
 
-def _stamp(now: Callable[[], datetime]) -> str:
+def stamp(now: Callable[[], datetime]) -> str:
+    """The moment as the ledger writes it."""
     return now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

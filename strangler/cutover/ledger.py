@@ -21,7 +21,7 @@ import msgspec
 
 from strangler.cutover.errors import CannotWrite
 
-Key = Literal["share", "shadow"]
+Key = Literal["share", "shadow", "release"]
 
 NAME = "ledger.jsonl"
 #: What the first entry names as the one before it.

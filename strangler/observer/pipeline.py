@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 
 from strangler.compare import Difference, Incomparable
+from strangler.cutover import release_of
 from strangler.evidence import Observation, Outcome, Releases, Store
 from strangler.exchange.model import Answer, Exchange
 from strangler.http.headers import first
@@ -42,6 +43,8 @@ class Pipeline:
         self._confirmations = Allowance(CONFIRMATIONS)
         self.known: Mapping[str, frozenset[str]] = {}
         """Per route the fingerprints that need no confirmation, because they are noise or accepted."""
+        self.named: dict[str, str] = {}
+        """The releases that `strangler release` has set, for sides that do not say theirs."""
 
     def take(self, worker: str, exchange: Exchange, done: Callable[[], None]) -> None:
         """Start on an exchange; `done` is called when it has been recorded."""
@@ -174,4 +177,7 @@ class Pipeline:
         self._releases[upstream] = named.decode("latin-1")[:100] if named else ""
 
     def _pair(self, table: Table, route: Route) -> Releases:
-        return Releases(self._releases.get(table.legacy, ""), self._releases.get(route.extracted, ""))
+        return Releases(
+            self._releases.get(table.legacy, "") or release_of(self.named, table.legacy),
+            self._releases.get(route.extracted, "") or release_of(self.named, route.extracted, route.name),
+        )

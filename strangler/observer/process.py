@@ -19,6 +19,7 @@ from aiohttp import web
 
 from strangler.console import make_app
 from strangler.control import Faulty, Line, Message, Run, Running
+from strangler.cutover import CutoverError, read_releases
 from strangler.cutover.report import explained, report_on
 from strangler.evidence import Store, StoreError
 from strangler.exchange.frames import Hello
@@ -81,6 +82,7 @@ class _Observer:
         self._faults: tuple[str, ...] = ()
         self._pipeline: Pipeline | None = None
         self._store_fault = ""
+        self._said = ""
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -109,7 +111,7 @@ class _Observer:
         await runner.setup()
         await web.SockSite(runner, socket.socket(fileno=self._settings.admin)).start()
         await intake.start(socket.socket(fileno=self._settings.feed))
-        folding = asyncio.create_task(self._fold(sheets, store))
+        folding = asyncio.create_task(self._fold(sheets, store, pipeline))
         panel.is_ready = True
         self._line.send(Running(table.digest))
         following = asyncio.create_task(self._follow(mirror, pipeline, table))
@@ -145,16 +147,25 @@ class _Observer:
             pipeline.table = table
             self._line.send(Running(table.digest))
 
-    async def _fold(self, sheets: Sheets, store: Store) -> None:
+    async def _fold(self, sheets: Sheets, store: Store, pipeline: Pipeline) -> None:
         while True:
             try:
                 await asyncio.to_thread(sheets.fold)
             except OSError as error:
                 log.warning("the gateways' counters could not be read: %s", error)
+            try:
+                pipeline.named = await asyncio.to_thread(read_releases, self._settings.state)
+            except CutoverError as error:
+                self._say_once(str(error))
             if self._store_fault != store.last_fault:
                 self._store_fault = store.last_fault
                 log.error("the evidence cannot be written: %s", store.last_fault)
             await asyncio.sleep(FOLD)
+
+    def _say_once(self, fault: str) -> None:
+        if fault != self._said:
+            self._said = fault
+            log.error("%s", fault)
 
     async def _reflect(self, pipeline: Pipeline) -> None:
         """Tell the pipeline which differences are explained, so that nobody is asked about them again."""

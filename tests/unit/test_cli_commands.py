@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from rich.cells import cell_len
 
 from strangler import __version__
 from strangler.cli import commands, run
-from strangler.cutover import read_table
+from strangler.cutover import read_releases, read_table
 from tests.support.cli import TEXT, Cli, Ran
 
 
@@ -67,6 +68,7 @@ READING = [
     ("report",),
     ("share", "read", "1%"),
     ("rollback", "read"),
+    ("release", "read", "v2"),
 ]
 
 
@@ -98,6 +100,96 @@ def test_check(cli: Cli, folder: Path) -> None:
     assert body["faults"] == []
     assert body["routes"] == ["read", "pay", "stock"]
     assert body["table"] == read_table(folder / "routes.yaml")[0].digest
+
+
+RULES = """    compare:
+      ignore: [$.meta, $.meta.at, "header:date", $]
+      only: ["header:x-total", $.total]
+      unordered: [$.tags]
+      tolerance: {$.total: 0.01, $.meta.rate: 1%, "header:x-other": 1}
+      keyed: {$..items: sku}
+      accept: [{fingerprint: 00ff00ff00ff00ff, reason: rounding, until: 2020-01-01}]
+"""
+WARNINGS = [
+    (16, "ignore $.meta can never match: what is at it is ignored by $"),
+    (16, "ignore $.meta.at can never match: what is at it is ignored by $.meta"),
+    (16, "ignore header:date can never match: date is never compared (docs/report.md)"),
+    (16, "ignore $ hides everything: no body of this route is compared"),
+    (18, "unordered $.tags can never match: what is at it is ignored by $"),
+    (19, "tolerance $.total can never match: what is at it is ignored by $"),
+    (19, "tolerance $.meta.rate can never match: what is at it is ignored by $.meta"),
+    (19, "tolerance header:x-other can never match: the header is not under `only`"),
+    (20, "keyed $..items can never match: what is at it is ignored by $"),
+    (21, "00ff00ff00ff00ff was accepted until 2020-01-01: it counts as a mismatch again"),
+]
+
+
+def test_check_warns_of_rules_that_are_not_what_was_meant(cli: Cli, folder: Path) -> None:
+    text = TEXT.replace("    shadow: 100%\n", "    shadow: 100%\n" + RULES)
+    (folder / "routes.yaml").write_text(text)
+    ran = cli("check")
+    assert (ran.code, ran.out) == (0, "routes.yaml: 3 routes, 2 upstreams, no faults, 10 warnings\n")
+    said = [
+        re.fullmatch(r"routes.yaml:(\d+):\d+: warning: route read: (.*)", line)
+        for line in ran.err.splitlines()
+    ]
+    assert [(int(found[1]), found[2]) for found in said if found] == WARNINGS
+    assert len(json.loads(cli("check", "--json").out)["warnings"]) == 10
+    (folder / "routes.yaml").write_text(text.replace(', "header:date", $]', "]"))
+    assert [line.split("route read: ")[1] for line in cli("check").err.splitlines()] == [
+        "ignore $.meta can never match: it is not under `only`",
+        "ignore $.meta.at can never match: what is at it is ignored by $.meta",
+        "unordered $.tags can never match: it is not under `only`",
+        "tolerance $.meta.rate can never match: what is at it is ignored by $.meta",
+        "tolerance header:x-other can never match: the header is not under `only`",
+        "00ff00ff00ff00ff was accepted until 2020-01-01: it counts as a mismatch again",
+    ]
+
+
+# --- release ---------------------------------------------------------------------------------------------
+
+
+def test_release_is_kept_and_stands_in_the_ledger(cli: Cli, folder: Path) -> None:
+    assert cli("release", "payments", "v2", "--why", "rounding mended").out == (
+        "upstream:payments: release unknown -> v2; evidence begins anew\n"
+    )
+    assert cli("release", "payments", "v2").out == "payments: the release is v2 already\n"
+    assert cli("release", "read", "v3").code == 0
+    assert read_releases(folder / ".strangler") == {"upstream:payments": "v2", "route:read": "v3"}
+    assert "upstream:payments  release  -> v2" in cli("history").out
+    assert cli("history", "--verify").code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "says"),
+    [
+        ("nobody", "v2", "there is no route and no upstream 'nobody'"),
+        ("read", "", "a release is a word"),
+        ("read", "v\n2", "a release is a word"),
+        ("read", "v" * 101, "a release is a word"),
+    ],
+)
+def test_a_release_of_nobody_or_of_nothing_changes_nothing(
+    cli: Cli, folder: Path, name: str, version: str, says: str
+) -> None:
+    ran = cli("release", name, version)
+    assert ran.code == 2
+    assert says in ran.err
+    assert ran.err.count("\n") == 1
+    assert read_releases(folder / ".strangler") == {}
+
+
+def test_a_name_of_both_must_say_which(cli: Cli, folder: Path) -> None:
+    (folder / "routes.yaml").write_text(TEXT.replace("name: read", "name: payments"))
+    assert "write route:payments or upstream:payments" in cli("release", "payments", "v2").err
+    assert cli("release", "upstream:payments", "v2").code == 0
+
+
+def test_a_damaged_file_of_releases_is_one_line(cli: Cli, folder: Path) -> None:
+    (folder / ".strangler").mkdir(exist_ok=True)
+    (folder / ".strangler/releases.json").write_text("{half")
+    ran = cli("release", "payments", "v2")
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
 
 
 def test_check_tells_faults_to_programs(cli: Cli, folder: Path) -> None:
