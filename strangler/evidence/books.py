@@ -16,6 +16,7 @@ from random import Random
 from typing import Final
 
 from strangler.evidence.observation import UNKNOWN, Observation, Releases
+from strangler.evidence.retention import Keep, forget, shrink
 from strangler.evidence.sightings import Sightings
 from strangler.evidence.sketch import Distinct
 from strangler.evidence.tally import Histogram, Tally
@@ -55,7 +56,7 @@ class Retired:
     worker: str
 
 
-Entry = Observation | Fold | Lost | Retired
+Entry = Observation | Fold | Lost | Retired | Keep
 
 
 @dataclass(slots=True)
@@ -130,18 +131,23 @@ class Books:
         self._stale = True
         try:
             for entry in batch.entries:
-                self._enter(entry)
+                if not isinstance(entry, Keep):
+                    self._enter(entry)
             self._refused(batch.refused)
             self._write()
+            gone = sum(forget(self._sql, entry) for entry in batch.entries if isinstance(entry, Keep))
             self._sql.execute("COMMIT")
         except BaseException:
             if self._sql.in_transaction:
                 self._sql.execute("ROLLBACK")
             raise
-        self._stale = False
+        # What is in memory may speak of rows that are gone.
+        self._stale = bool(gone)
+        if gone:
+            shrink(self._sql)
         self._new_batch()
 
-    def _enter(self, entry: Entry) -> None:
+    def _enter(self, entry: Observation | Fold | Lost | Retired) -> None:
         if entry.worker in self._retired:
             return  # all its numbers are final; what it handed over was settled then
         match entry:

@@ -18,6 +18,7 @@ from typing import Final, Self
 
 from strangler.evidence.books import Batch, Books, Entry, Fold, Lost, Retired
 from strangler.evidence.observation import Observation
+from strangler.evidence.retention import Keep
 from strangler.evidence.schema import StoreError, open_for_writing, redaction_key
 
 #: A batch is committed when it has this many entries or its first has waited this long (seconds).
@@ -131,6 +132,11 @@ class Store:
         with self._changed:
             self._folds.pop(worker, None)
             self._put(Retired(worker))
+
+    def forget(self, since: float, size: int) -> None:
+        """Let go of what was last added to before `since` (Unix seconds), and of what is beyond `size` bytes."""
+        with self._changed:
+            self._put(Keep(since, size))
 
     def flush(self, timeout: float = 30.0) -> bool:
         """Block until all that was given before is in the file; False after `timeout` seconds in vain."""

@@ -83,6 +83,7 @@ class Pipeline:
         finally:
             second = await again if again is not None else None
         self._note_release(table, route, trial.other, shadow)
+        releases = self._pair(table, route)  # those that gave these answers, whoever answers later on
         try:
             found = trial.compare(exchange.answer, shadow)
         except Incomparable as error:
@@ -91,7 +92,7 @@ class Pipeline:
         gone: tuple[Difference, ...] = ()
         settled: float | None = None
         if lasting and self._is_confirmed(trial, lasting):
-            lasting, gone, settled = await self._confirmed(trial, lasting)
+            lasting, gone, settled = await self._confirmed(trial, lasting, shadow)
         outcome: Outcome = "mismatch" if lasting else ("transient" if gone else "match")
         legacy, extracted = trial.sides(exchange.answer, shadow)
         return Observation(
@@ -99,7 +100,7 @@ class Pipeline:
             method=exchange.method,
             target="",  # an example carries it, redacted
             at=exchange.at,
-            releases=self._pair(table, route),
+            releases=releases,
             outcome=outcome,
             worker=worker,
             differences=lasting,
@@ -138,7 +139,7 @@ class Pipeline:
         return self._confirmations.take(trial.route.name, asyncio.get_running_loop().time())
 
     async def _confirmed(
-        self, trial: Trial, before: tuple[Difference, ...]
+        self, trial: Trial, before: tuple[Difference, ...], shadow: Answer
     ) -> tuple[tuple[Difference, ...], tuple[Difference, ...], float | None]:
         """What is still there after a while, what is not, and the milliseconds until then."""
         started = time.monotonic()
@@ -148,6 +149,8 @@ class Pipeline:
         )
         if one is None or other is None:
             return before, (), None
+        if (_release(one), _release(other)) != (_release(trial.exchange.answer), _release(shadow)):
+            return before, (), None  # another release mends nothing in the one that was wrong
         try:
             now = {trial.fingerprint(each) for each in trial.compare(one, other).differences}
         except Incomparable:
@@ -173,11 +176,15 @@ class Pipeline:
 
     def _note_release(self, table: Table, route: Route, side: str, answer: Answer) -> None:
         upstream = table.legacy if side == "legacy" else route.extracted
-        named = first(answer.headers, RELEASE_HEADER)
-        self._releases[upstream] = named.decode("latin-1")[:100] if named else ""
+        self._releases[upstream] = _release(answer)
 
     def _pair(self, table: Table, route: Route) -> Releases:
         return Releases(
             self._releases.get(table.legacy, "") or release_of(self.named, table.legacy),
             self._releases.get(route.extracted, "") or release_of(self.named, route.extracted, route.name),
         )
+
+
+def _release(answer: Answer) -> str:
+    named = first(answer.headers, RELEASE_HEADER)
+    return named.decode("latin-1")[:100] if named else ""

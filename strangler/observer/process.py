@@ -32,6 +32,7 @@ from strangler.observer.sheets import Sheets
 from strangler.routes import Table
 
 FOLD = 0.25  # seconds between looks at the gateways' counters
+FORGET = 600.0  # seconds between looks at what is too old or too much
 REFLECT = 5.0  # seconds between looks at what the evidence has explained by now
 SETTLE = 8.0  # seconds for exchanges under way when the process is asked to leave
 NICE = 10  # how far it stands back behind the gateways (nice(2))
@@ -115,10 +116,10 @@ class _Observer:
         panel.is_ready = True
         self._line.send(Running(table.digest))
         following = asyncio.create_task(self._follow(mirror, pipeline, table))
-        reflecting = asyncio.create_task(self._reflect(pipeline))
+        others = [asyncio.create_task(self._reflect(pipeline)), asyncio.create_task(self._forget(store))]
         await self._leave.wait()
-        following.cancel()
-        reflecting.cancel()
+        for task in (following, *others):
+            task.cancel()
         panel.is_ready = False
         await intake.stop(SETTLE)
         folding.cancel()
@@ -161,6 +162,13 @@ class _Observer:
                 self._store_fault = store.last_fault
                 log.error("the evidence cannot be written: %s", store.last_fault)
             await asyncio.sleep(FOLD)
+
+    async def _forget(self, store: Store) -> None:
+        """Keep the evidence as small as routes.yaml says."""
+        while True:
+            keep = self.table.evidence
+            store.forget(time.time() - keep.days * 86_400, keep.size)
+            await asyncio.sleep(FORGET)
 
     def _say_once(self, fault: str) -> None:
         if fault != self._said:

@@ -1,19 +1,30 @@
-"""What the file says of the listener beside its address: `limits`, `tls`, `access_log` and `trace`."""
+"""What the file says of the listener beside its address: `limits`, `tls`, `access_log` and `trace`; and `evidence`."""
 
 from __future__ import annotations
 
 import posixpath
 from functools import partial
 
-from strangler.routes.model import WHOLE, Limits, ListenerTls, Percent
+from strangler.routes.model import WHOLE, Limits, ListenerTls, Percent, Retention
 from strangler.routes.nodes import Node
 from strangler.routes.reader import Reader, Shape, line_of
-from strangler.routes.units import or_none, parse_connections, parse_duration, parse_percent, parse_size
+from strangler.routes.units import (
+    or_none,
+    parse_connections,
+    parse_days,
+    parse_duration,
+    parse_percent,
+    parse_size,
+)
 from strangler.routes.values import parse_access_log, parse_file
 
 _LIMITS = Shape("limits", ("head", "body", "head_time", "idle", "stall", "connections"))
 _TLS = Shape("tls", ("certificate", "key"), ("certificate", "key"))
 
+_RETENTION = Shape("evidence", ("keep", "size"))
+
+#: An empty evidence file takes a tenth of this.
+_LEAST_EVIDENCE = 1024 * 1024
 #: A browser's own fields and a cookie or two come to about this much.
 _LEAST_HEAD = 1024
 #: A head is held in memory whole, and every connection may have one.
@@ -62,3 +73,15 @@ def read_trace(reader: Reader, fields: dict[str, Node]) -> Percent | None:
     if "trace" not in fields:  # not `optional`, which takes None for a fault
         return WHOLE
     return reader.value(fields["trace"], "trace", or_none(parse_percent))
+
+
+def read_retention(reader: Reader, fields: dict[str, Node]) -> Retention:
+    """How long evidence is kept, and how much of it."""
+    default = Retention()
+    if "evidence" not in fields:
+        return default
+    kept = reader.fields(fields["evidence"], _RETENTION)
+    return Retention(
+        days=reader.optional(kept, "keep", parse_days, default.days),
+        size=reader.optional(kept, "size", partial(parse_size, least=_LEAST_EVIDENCE), default.size),
+    )

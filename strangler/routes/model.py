@@ -88,6 +88,14 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """How long evidence is kept, in days, and how many bytes of it."""
+
+    days: float = 90.0
+    size: int = 200 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
 class Upstream:
     """A named service. `tls` is None for plain HTTP; `health` is a path or None."""
 
@@ -232,6 +240,7 @@ class Table:
     tls: ListenerTls | None = None
     access_log: str | None = None  # a path, or `stdout`
     trace: Percent | None = WHOLE  # of the traces begun here, the share marked as sampled; None begins none
+    evidence: Retention = field(default_factory=Retention)
     digest: str = ""
 
     def route(self, name: str) -> Route | None:

@@ -13,6 +13,7 @@ from strangler.routes.listener_section import (
     read_access_log,
     read_limits,
     read_listener_tls,
+    read_retention,
     read_trace,
 )
 from strangler.routes.match import equal_claims
@@ -50,7 +51,7 @@ __all__ = ["Fault", "Faults", "parse"]
 _FILE = Shape(
     "the file",
     (
-        *("version", "listen", "admin", "tls", "limits", "access_log", "trace"),
+        *("version", "listen", "admin", "tls", "limits", "access_log", "trace", "evidence"),
         *("trust", "identity", "upstreams", "legacy", "routes"),
     ),
     ("version", "upstreams", "legacy"),
@@ -122,6 +123,7 @@ class _TableReader:
             tls=read_listener_tls(reader, root, fields, self._folder),
             access_log=read_access_log(reader, fields, self._folder, self._own),
             trace=read_trace(reader, fields),
+            evidence=read_retention(reader, fields),
             digest=digest,
         )
 

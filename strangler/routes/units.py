@@ -16,6 +16,7 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 #: Less is a slip of the unit: no network and no caller is that fast.
 _SHORTEST = 0.001
 _LONGEST = 24 * 3600.0
+_DAYS = re.compile(r"([0-9]{1,6})(d|h)")
 _SIZE = re.compile(r"([0-9]+)(B|KiB|MiB|GiB)")
 _NEARLY_A_SIZE = re.compile(r"([0-9]{1,12}) ?([A-Za-z]*)")
 _BYTES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
@@ -79,6 +80,17 @@ def parse_duration(text: str) -> float:
     if seconds > _LONGEST:
         raise ValueError("a duration is a day (24h) at most")
     return seconds
+
+
+def parse_days(text: str) -> float:
+    """`30d` or `36h` in days: from an hour to ten years. ValueError says what to write instead."""
+    found = _DAYS.fullmatch(text)
+    if found is None:
+        raise ValueError("write a number of days such as 30d, or of hours such as 36h")
+    days = int(found[1]) / (1 if found[2] == "d" else 24)
+    if not 1 / 24 <= days <= 3650:
+        raise ValueError("write a time from 1h to 3650d")
+    return days
 
 
 def parse_size(text: str, least: int = 0, most: int = _LARGEST_SIZE) -> int:

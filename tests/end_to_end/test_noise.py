@@ -1,5 +1,6 @@
 """Noise, transient and accepted differences, from real traffic to the report."""
 
+import asyncio
 import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from strangler.cutover import set_release
 from tests.support.proxy import ROUTES, proxy, service
 
 RULES = ROUTES + "    compare: {{noise: 100%, confirm: 100ms}}\n"
@@ -112,3 +114,47 @@ async def test_what_is_gone_when_asked_again_is_transient_and_what_is_not_a_mism
         ]
         assert 90 < report["transient"]["settled_ms"]["p50"] < 30_000
         assert report["verdict"] == "fail" or "asked again" in " ".join(report["reasons"])
+
+
+async def test_a_new_release_does_not_make_the_old_ones_mistake_transient(tmp_path: Path) -> None:
+    asked: Counter[str] = Counter()
+
+    def steady(request: web.Request) -> web.Response:
+        return web.json_response({"left": 5}, headers={"X-Release": "1"})
+
+    def mended(request: web.Request) -> web.Response:
+        asked[request.path] += 1
+        again = asked[request.path] > 1
+        return web.json_response({"left": 5 if again else 4}, headers={"X-Release": "v2" if again else "v1"})
+
+    async with (
+        service(steady) as old,
+        service(mended) as new,
+        proxy(tmp_path, old, new, routes=RULES.replace("noise: 100%", "noise: 0%")) as made,
+        aiohttp.ClientSession() as session,
+    ):
+        await ask(session, made.url, 3)
+        report = await made.settled(session)
+        assert report["releases"] == {"legacy": "1", "extracted": "v1"}
+        assert outcomes(report) == {"mismatch": 3}
+
+
+async def test_a_release_that_is_said_begins_evidence_anew(tmp_path: Path) -> None:
+    def answer(request: web.Request) -> web.Response:
+        return web.json_response({"left": 5})
+
+    async with (
+        service(answer) as old,
+        service(answer) as new,
+        proxy(tmp_path, old, new) as made,
+        aiohttp.ClientSession() as session,
+    ):
+        await ask(session, made.url, 3)
+        assert outcomes(await made.settled(session)) == {"match": 3}
+        set_release(made.routes, tmp_path / "state", "new", "v2", who="a test", why="")
+        async with asyncio.timeout(20):
+            while (await made.report(session))["releases"]["extracted"] != "v2":
+                await ask(session, made.url, 1)
+        report = await made.settled(session)
+        assert report["releases"] == {"legacy": "", "extracted": "v2"}
+        assert report["coverage"]["compared"] < 3 + 3

@@ -371,6 +371,40 @@ def test_too_many_combinations_stay_mismatches(path: Path, monkeypatch: pytest.M
     assert (len(combinations), combinations["?"]) == (3, 2)
 
 
+def test_what_is_old_is_forgotten_and_the_present_is_not(path: Path) -> None:
+    with Store.open(path) as store:
+        store.record(mismatch(at=1000.0, releases=V1))
+        store.record(mismatch(at=1000.0, releases=V2))
+        store.record(mismatch(at=1000.0, releases=V2, difference=TYPE))
+        store.record(seen(at=5000.0, releases=V2))
+        store.forget(since=2000.0, size=10**9)
+        store.record(mismatch(at=6000.0, releases=V2))
+        assert store.flush()
+        route = read(path)["r"]
+    (pair,) = route.pairs
+    assert (pair.releases, dict(pair.tally.outcomes)) == (V2, {"mismatch": 3, "match": 1})
+    assert [(sighting.count, len(sighting.examples)) for sighting in pair.sightings] == [(3, 1)]
+    assert route.total.eligible == 4  # what is forgotten is forgotten whole: the ledger of the rest adds up
+
+
+def test_a_file_that_is_too_large_loses_the_oldest_first(path: Path) -> None:
+    with Store.open(path) as store:
+        for number in range(400):
+            release = Releases("shop-1", f"v{number // 100}")
+            shown = Difference("body", f"$.{number}", "value", "number", "number")
+            body = Example("GET", "/r", "x" * 4000, "y" * 4000)
+            store.record(
+                seen("mismatch", at=float(number), releases=release, differences=(shown,), example=body)
+            )
+        store.flush()
+        store.forget(since=0.0, size=1024**2)
+        assert store.flush()
+        pairs = read(path)["r"].pairs
+        assert pairs[-1].tally.outcomes["mismatch"] == 100
+        assert [pair.releases.extracted for pair in pairs] == ["v3"]
+    assert path.stat().st_size < 1024**2
+
+
 def test_a_file_of_format_1_is_brought_up_to_date(path: Path) -> None:
     with Store.open(path) as store:
         store.record(mismatch())
