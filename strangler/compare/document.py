@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-import zlib
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NoReturn
 from urllib.parse import parse_qsl
 
 import msgspec
 
+from strangler.compare.coding import Broken, decoded
 from strangler.compare.difference import Incomparable
 from strangler.compare.headers import Headers, charset, header, is_json, media_type
+from strangler.compare.markup import is_xml, parsed_html, parsed_xml
+from strangler.compare.multipart import parsed_multipart
 
 #: What a compressed body may grow to. More is a bomb, or nothing to compare in memory.
 DECODED_LIMIT: Final = 8 * 1024 * 1024
@@ -22,10 +24,10 @@ NODE_LIMIT: Final = 200_000
 #: What is taken for text is compared by lines up to this many; longer text as a whole.
 LINE_LIMIT: Final = 20_000
 
-Form = Literal["json", "json-lines", "form", "text", "bytes", "broken"]
+Form = Literal["json", "json-lines", "form", "multipart", "xml", "html", "text", "bytes", "broken"]
 
 #: Forms whose `value` is compared place by place.
-PARSED: Final[frozenset[Form]] = frozenset({"json", "json-lines", "form", "text"})
+PARSED: Final[frozenset[Form]] = frozenset({"json", "json-lines", "form", "multipart", "xml", "html", "text"})
 
 #: No media type for one JSON text a line is registered; these are in use.
 _JSON_LINES: Final = frozenset(
@@ -38,18 +40,14 @@ _FORM: Final = "application/x-www-form-urlencoded"
 class Document:
     """A decoded body. `broken` is a body that is not what its headers promise: not JSON, or not gzip.
 
-    `value` is the parsed JSON; of JSON lines a list; of a form each name with the list of its values; of text the list
-    of its lines; and None otherwise. `content` is the body without its
-    content coding (of a broken one: as it came).
+    `value` is the parsed JSON; of JSON lines a list; of a form each name with the list of its values; of XML, HTML and
+    multipart what `markup` and `multipart` say; of text the list of its lines; and None otherwise. `content` is the
+    body without its content coding (of a broken one: as it came).
     """
 
     form: Form
     content: bytes
     value: Any = None
-
-
-class _Broken(Exception):
-    pass
 
 
 def decode(headers: Headers, body: bytes) -> Document:
@@ -61,18 +59,18 @@ def decode(headers: Headers, body: bytes) -> Document:
     headers = tuple(headers)
     try:
         content = decoded(body, header(headers, "content-encoding"), DECODED_LIMIT)
-    except _Broken:
+    except Broken:
         return Document("broken", body)
     content_type = header(headers, "content-type")
     media = media_type(content_type)
     promised = is_json(media)
     if media and not promised:
-        return _not_json(media, charset(content_type) or "utf-8", content)
+        return _not_json(media, content_type, content)
     if not promised and content.lstrip()[:1] not in (b"{", b"["):
         return Document("bytes", content)
     try:
         return Document("json", content, _parsed(content))
-    except _Broken:
+    except Broken:
         return Document("broken" if promised else "bytes", content)
 
 
@@ -80,55 +78,35 @@ def readable(headers: Headers, body: bytes) -> bytes:
     """The body without its content coding, or as it came where that cannot be undone. Never raises."""
     try:
         return decoded(body, header(headers, "content-encoding"), DECODED_LIMIT)
-    except (_Broken, Incomparable):
+    except (Broken, Incomparable):
         return body
 
 
-def decoded(body: bytes, coding: str, limit: int) -> bytes:
-    """The body without its content coding (RFC 9110 section 8.4), at most `limit` bytes."""
-    names = [name.strip().lower() for name in coding.split(",") if name.strip()]
-    for name in reversed(names):
-        if name == "identity":
-            continue
-        if name in {"gzip", "x-gzip"}:
-            body = _inflated(body, 16 + zlib.MAX_WBITS, limit)
-        elif name == "deflate":
-            body = _inflated(body, zlib.MAX_WBITS if _is_zlib(body) else -zlib.MAX_WBITS, limit)
-        else:
-            raise Incomparable("content_encoding")
-    return body
-
-
-def _is_zlib(body: bytes) -> bool:
-    # RFC 9110 section 8.4.1.2: some send raw deflate under this name. RFC 1950 section 2.2 tells them apart.
-    return len(body) >= 2 and body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
-
-
-def _inflated(body: bytes, window: int, limit: int) -> bytes:
-    pieces: list[bytes] = []
-    room = limit
-    while body:  # a gzip body may have several members, RFC 1952 section 2.2
-        stream = zlib.decompressobj(window)
-        try:
-            piece = stream.decompress(body, room + 1)
-        except zlib.error as problem:
-            raise _Broken from problem
-        room -= len(piece)
-        if room < 0:
-            raise Incomparable("too_complex")
-        if not stream.eof:
-            raise _Broken
-        pieces.append(piece)
-        body = stream.unused_data
-    return b"".join(pieces)
-
-
-def _not_json(media: str, charset: str, content: bytes) -> Document:
+def _not_json(media: str, content_type: str, content: bytes) -> Document:
     if media in _JSON_LINES:
         return _json_lines(content)
     if media == _FORM:
         return _form(content)
-    return _text(content, charset) if media.startswith("text/") else Document("bytes", content)
+    named = charset(content_type)
+    if media == "text/html" or is_xml(media) or media.startswith("multipart/"):
+        return _structured(media, content_type, named, content)
+    return _text(content, named or "utf-8") if media.startswith("text/") else Document("bytes", content)
+
+
+def _structured(media: str, content_type: str, named: str, content: bytes) -> Document:
+    try:
+        if media.startswith("multipart/"):
+            return Document("multipart", content, parsed_multipart(content_type, content, _part))
+        if media == "text/html":
+            return Document("html", content, parsed_html(content, named))
+        return Document("xml", content, parsed_xml(content, named))
+    except Broken:
+        return Document("broken", content)
+
+
+def _part(headers: tuple[tuple[str, str], ...], content: bytes) -> Any:
+    found = decode(headers, content)
+    return found.value if found.form in PARSED else None
 
 
 def _json_lines(content: bytes) -> Document:
@@ -138,7 +116,7 @@ def _json_lines(content: bytes) -> Document:
         return Document(
             "json-lines", content, [_parsed(line) for line in content.split(b"\n") if line.strip()]
         )
-    except _Broken:
+    except Broken:
         return Document("broken", content)
 
 
@@ -176,9 +154,9 @@ def _parsed(content: bytes) -> Any:
     except RecursionError:
         raise Incomparable("too_complex") from None
     except json.JSONDecodeError as problem:
-        raise _Broken from problem
+        raise Broken from problem
     except UnicodeDecodeError as problem:
-        raise _Broken from problem
+        raise Broken from problem
     except ValueError:  # an integer of more digits than Python reads
         raise Incomparable("number_range") from None
 
@@ -218,7 +196,7 @@ def _float(text: str) -> float:
 
 
 def _constant(_name: str) -> NoReturn:
-    raise _Broken  # NaN and Infinity are not JSON, whatever Python thinks
+    raise Broken  # NaN and Infinity are not JSON, whatever Python thinks
 
 
 _decoder: Final = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_constant=_constant)

@@ -137,7 +137,7 @@ def test_the_same_bytes_under_another_coding_are_not_the_same() -> None:
 REASONS = [
     (b"[" + b"1," * 300_000 + b"1]", "", "too_complex"),
     (gzip.compress(b" " * 9_000_000), "gzip", "too_complex"),
-    (b"brotli", "br", "content_encoding"),
+    (b"pressed", "compress", "content_encoding"),
     (b'{"a": 1, "a": 2}', "", "duplicate_key"),
     (b"[1e999]", "", "number_range"),
     (b"[" + b"9" * 5000 + b"]", "", "number_range"),
@@ -153,8 +153,8 @@ def test_what_cannot_be_compared_says_why(body: bytes, coding: str, reason: str)
 
 
 def test_a_known_difference_is_not_hidden_behind_a_skip() -> None:
-    legacy = answer(b"x", JSON, ("Content-Encoding", "br"))
-    extracted = answer(b"y", JSON, ("Content-Encoding", "br"), status=201)
+    legacy = answer(b"x", JSON, ("Content-Encoding", "compress"))
+    extracted = answer(b"y", JSON, ("Content-Encoding", "compress"), status=201)
     assert [one[2] for one in told(legacy, extracted)] == ["status"]
 
 
