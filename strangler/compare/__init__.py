@@ -5,6 +5,7 @@ raises `Incomparable` with the reason under which the exchange counts as skipped
 """
 
 from strangler.compare.answers import Answered, compare
+from strangler.compare.bridge import Bridge, bridged, compile_side
 from strangler.compare.difference import (
     SEVERITIES,
     Difference,
@@ -15,6 +16,7 @@ from strangler.compare.difference import (
     severity_of,
 )
 from strangler.compare.document import Document, decode
+from strangler.compare.expression import expression_fault
 from strangler.compare.fingerprint import fingerprint
 from strangler.compare.redact import Redactor
 from strangler.compare.rules import Rules, compile_rules, fault
@@ -23,6 +25,7 @@ from strangler.compare.shown import printable
 __all__ = [
     "SEVERITIES",
     "Answered",
+    "Bridge",
     "Difference",
     "Document",
     "Incomparable",
@@ -31,9 +34,12 @@ __all__ = [
     "Rules",
     "Severity",
     "Where",
+    "bridged",
     "compare",
     "compile_rules",
+    "compile_side",
     "decode",
+    "expression_fault",
     "fault",
     "fingerprint",
     "printable",

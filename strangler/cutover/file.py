@@ -26,8 +26,8 @@ from pathlib import Path
 
 import msgspec
 
+from strangler.compare import expression_fault, printable
 from strangler.compare import fault as rule_fault
-from strangler.compare import printable
 from strangler.cutover import ledger
 from strangler.cutover.errors import BadValue, CannotWrite, UnknownRoute
 from strangler.cutover.ledger import Entry, Key
@@ -137,7 +137,13 @@ def _unreadable(path: Path, error: Exception) -> Faults:
 
 def _parse(data: bytes, path: Path) -> Table:
     # The folder of the link, when `path` is one: what it points at moves, as in a mounted Kubernetes ConfigMap.
-    return parse(data, file=str(path), check_rule=rule_fault, folder=str(path.absolute().parent))
+    return parse(
+        data,
+        file=str(path),
+        check_rule=rule_fault,
+        check_expression=expression_fault,
+        folder=str(path.absolute().parent),
+    )
 
 
 def _edited(data: bytes, path: Path, route: str, key: Key, wanted: str) -> bytes:

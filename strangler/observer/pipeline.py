@@ -7,15 +7,30 @@ import logging
 from collections.abc import Callable
 from functools import lru_cache
 
-from strangler.compare import Answered, Incomparable, Redactor, Rules, compare, compile_rules
+from strangler.compare import (
+    Answered,
+    Bridge,
+    Difference,
+    Incomparable,
+    Redactor,
+    Rules,
+    bridged,
+    compare,
+    compile_rules,
+    compile_side,
+)
 from strangler.evidence import Observation, Outcome, Releases, Store, example
 from strangler.exchange.model import Answer, Exchange
 from strangler.http.headers import first
-from strangler.observer.mirror import Mirror, NoShadow
+from strangler.observer.copy import NoShadow
+from strangler.observer.mirror import Mirror
+from strangler.routes import Bridge as BridgeText
 from strangler.routes import Route, Table
 
 #: The header in which a side names the version that answered.
 RELEASE_HEADER = b"x-release"
+
+NO_BRIDGE = BridgeText()
 
 log = logging.getLogger("strangler.observer")
 
@@ -73,7 +88,7 @@ class Pipeline:
         ours, theirs = _answered(legacy), _answered(extracted)
         redactor = _redactor(self._store.key, route.compare.redact)
         try:
-            differences = compare(ours, theirs, _rules(route.compare.ignore), redactor)
+            differences = _differences(route, ours, theirs, redactor)
         except Incomparable as error:
             return self._skipped(table, route, worker, exchange, error.reason)
         outcome: Outcome = "mismatch" if differences else "match"
@@ -116,6 +131,29 @@ class Pipeline:
 
     def _pair(self, table: Table, route: Route) -> Releases:
         return Releases(self._releases.get(table.legacy, ""), self._releases.get(route.extracted, ""))
+
+
+def _differences(
+    route: Route, legacy: Answered, extracted: Answered, redactor: Redactor
+) -> tuple[Difference, ...]:
+    rules = _rules(route.compare.ignore)
+    if route.compare.bridge == NO_BRIDGE:
+        return compare(legacy, extracted, rules, redactor)
+    return bridged(
+        legacy,
+        extracted,
+        _bridge(route.compare.bridge),
+        lambda one, other: compare(one, other, rules, redactor),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _bridge(bridge: BridgeText) -> Bridge:
+    sides = [
+        compile_side(side.headers.set, side.headers.remove, side.body)
+        for side in (bridge.legacy, bridge.extracted)
+    ]
+    return Bridge(*sides)
 
 
 @lru_cache(maxsize=1024)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network
 
 from strangler.routes.faults import Fault, Faults, shown
+from strangler.routes.headers_section import read_bridge, read_headers, read_shadow_headers
 from strangler.routes.listener_section import (
     read_access_log,
     read_limits,
@@ -25,6 +26,7 @@ from strangler.routes.model import (
     PathPattern,
     Percent,
     Route,
+    ShadowWrites,
     Table,
     Upstream,
 )
@@ -36,12 +38,9 @@ from strangler.routes.upstream_section import read_upstream
 from strangler.routes.values import (
     IDENTITY_KINDS,
     parse_address,
-    parse_editable_header,
-    parse_header_value,
-    parse_host_header,
     parse_identity,
     parse_network,
-    parse_removable_header,
+    parse_shadow_writes,
 )
 
 __all__ = ["Fault", "Faults", "parse"]
@@ -56,13 +55,17 @@ _FILE = Shape(
 )
 _ROUTE = Shape(
     "a route",
-    ("name", "match", "extracted", "share", "shadow", "rewrite", "headers", "compare"),
+    (
+        *("name", "match", "extracted", "share", "shadow", "shadow_writes", "shadow_headers"),
+        *("rewrite", "headers", "compare"),
+    ),
     ("name", "match", "extracted"),
-    frozenset({"ramp", "shadow_writes", "fallback"}),
+    frozenset({"ramp", "fallback"}),
 )
-_HEADERS = Shape("headers", ("set", "remove"))
 _COMPARE = Shape(
-    "compare", ("ignore", "redact"), later=frozenset({"only", "unordered", "keyed", "tolerance", "accept"})
+    "compare",
+    ("ignore", "redact", "bridge"),
+    later=frozenset({"only", "unordered", "keyed", "tolerance", "accept"}),
 )
 
 _LISTEN = Address("127.0.0.1", 8080)
@@ -71,11 +74,24 @@ _ADMIN = Address("127.0.0.1", 9090)
 CheckRule = Callable[[str], str | None]
 
 
-def parse(data: bytes, *, file: str, check_rule: CheckRule, folder: str = "") -> Table:
+def unchecked(_expression: str) -> str:
+    """Expressions are taken only by a reader that knows them."""
+    return "this reader of routes files knows no expressions"
+
+
+def parse(
+    data: bytes,
+    *,
+    file: str,
+    check_rule: CheckRule,
+    check_expression: CheckRule = unchecked,
+    folder: str = "",
+) -> Table:
     """The table that a routes file says. Raises Faults, with all of them at once.
 
     `file` is the name that the faults carry. `check_rule` gets each entry of `compare.ignore` and returns what is
-    wrong with it, or None. `folder` is where the relative paths in the file begin; without it they stay as they are.
+    wrong with it, or None; `check_expression` does the same for each `body` of `compare.bridge`. `folder` is where
+    the relative paths in the file begin; without it they stay as they are.
     """
     try:
         document = read_document(data)
@@ -83,7 +99,7 @@ def parse(data: bytes, *, file: str, check_rule: CheckRule, folder: str = "") ->
         raise Faults(file, [error.fault]) from None
     reader = Reader(document.faults)
     own = posixpath.normpath(posixpath.join(folder, posixpath.basename(file)))
-    tables = _TableReader(reader, check_rule, folder, own)
+    tables = _TableReader(reader, check_rule, check_expression, folder, own)
     table = tables.table(document.root, hashlib.sha256(data).hexdigest())
     if reader.faults:
         raise Faults(file, reader.faults)
@@ -93,9 +109,12 @@ def parse(data: bytes, *, file: str, check_rule: CheckRule, folder: str = "") ->
 class _TableReader:
     """Reads the sections of the file. What has a fault is left out of the table, which is then thrown away."""
 
-    def __init__(self, reader: Reader, check_rule: CheckRule, folder: str, own: str) -> None:
+    def __init__(
+        self, reader: Reader, check_rule: CheckRule, check_expression: CheckRule, folder: str, own: str
+    ) -> None:
         self._reader = reader
         self._check_rule = check_rule
+        self._check_expression = check_expression
         self._folder = folder
         self._own = own
         self._fields: dict[str, Node] = {}
@@ -219,11 +238,27 @@ class _TableReader:
         share: Percent = self._reader.optional(fields, "share", parse_percent, 0)
         shadow: Percent = self._reader.optional(fields, "shadow", parse_percent, 0)
         rewrite = self._rewrite(fields, match.path if match else None)
-        headers = self._headers(fields["headers"]) if "headers" in fields else HeaderEdits()
+        headers = read_headers(self._reader, fields["headers"]) if "headers" in fields else HeaderEdits()
         compare = self._compare(fields["compare"]) if "compare" in fields else CompareRules()
+        shadow_writes: ShadowWrites = self._reader.optional(
+            fields, "shadow_writes", parse_shadow_writes, "never"
+        )
+        shadow_headers = read_shadow_headers(self._reader, fields)
         if match is None:
             return None
-        return Route(name, match, extracted or "", share, shadow, rewrite, headers, compare, item.line)
+        return Route(
+            name,
+            match,
+            extracted or "",
+            share,
+            shadow,
+            rewrite,
+            headers,
+            compare,
+            item.line,
+            shadow_writes=shadow_writes,
+            shadow_headers=shadow_headers,
+        )
 
     def _rewrite(self, fields: dict[str, Node], path: PathPattern | None) -> str | None:
         if "rewrite" not in fields:
@@ -237,36 +272,13 @@ class _TableReader:
             self._reader.fault(fields["rewrite"], f"rewrite {shown(text)}: {error}")
         return text
 
-    def _headers(self, node: Node) -> HeaderEdits:
-        fields = self._reader.fields(node, _HEADERS)
-        seen: set[str] = set()
-        edits: list[tuple[str, str]] = []
-        if "set" in fields:
-            for key, key_node, value in self._reader.entries(fields["set"], "set"):
-                name = self._header_name(key_node, key, seen, parse_editable_header)
-                convert = parse_host_header if key.lower() == "host" else parse_header_value
-                text = self._reader.value(value, f"the header {shown(key)}", convert)
-                if name is not None and text is not None:
-                    edits.append((name, text))
-        items = self._reader.items(fields["remove"], "remove") if "remove" in fields else []
-        texts = [(item, text) for item in items if (text := self._reader.text(item, "a header")) is not None]
-        removed = [self._header_name(item, text, seen, parse_removable_header) for item, text in texts]
-        return HeaderEdits(tuple(edits), tuple(name for name in removed if name is not None))
-
-    def _header_name(self, node: Node, text: str, seen: set[str], check: Callable[[str], str]) -> str | None:
-        try:
-            name = check(text)
-        except ValueError as error:
-            self._reader.fault(node, f"header {shown(text)}: {error}")
-            return None
-        if name.lower() in seen:
-            self._reader.fault(node, f"the header {shown(text)} stands here twice")
-        seen.add(name.lower())
-        return name
-
     def _compare(self, node: Node) -> CompareRules:
         fields = self._reader.fields(node, _COMPARE)
-        return CompareRules(self._rules(fields, "ignore"), self._rules(fields, "redact"))
+        return CompareRules(
+            self._rules(fields, "ignore"),
+            self._rules(fields, "redact"),
+            bridge=read_bridge(self._reader, fields, self._check_expression),
+        )
 
     def _rules(self, fields: dict[str, Node], key: str) -> tuple[str, ...]:
         items = self._reader.items(fields[key], key) if key in fields else []
