@@ -13,7 +13,18 @@ import click
 from strangler.cli.common import as_json_option, places, print_json, say
 from strangler.compare import printable
 from strangler.cutover import read_table
-from strangler.routes import SAFE_METHODS, WHOLE, Decision, Router, Table, format_percent, target_for, why
+from strangler.routes import (
+    METHOD_OVERRIDES,
+    SAFE_METHODS,
+    WHOLE,
+    Decision,
+    Router,
+    Table,
+    format_percent,
+    may_write,
+    target_for,
+    why,
+)
 
 #: RFC 9110 section 5.6.2: what a method and a header name are made of.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -119,6 +130,7 @@ def _facts(question: Question, decision: Decision) -> dict[str, Any]:
         "forced": decision.forced,
         "shadow": decision.shadow,
         "shadow_percent": route.shadow / 1000 if route else None,
+        "shadow_writes": route.shadow_writes if route else None,
         "parameters": decision.parameters,
         "why": why(decision),
         "shadow_why": _shadow_why(question, decision),
@@ -129,8 +141,9 @@ def _shadow_why(question: Question, decision: Decision) -> str:
     route = decision.route
     if route is None:
         return "no route, no copy"
-    if question.method not in SAFE_METHODS:
-        return f"{question.method} is not a safe method, so nothing is copied"
+    write = may_write(question.method, question.header)
+    if write and route.shadow_writes == "never":
+        return f"{_why_a_write(question)} and shadow_writes is never, so nothing is copied"
     share = format_percent(route.shadow)
     other = "extracted" if decision.side == "legacy" else "legacy"
     if route.shadow == 0:
@@ -140,7 +153,15 @@ def _shadow_why(question: Question, decision: Decision) -> str:
     inside = "falls into" if decision.shadow else "falls outside"
     what = "every request" if route.shadow == WHOLE else f"this caller, who {inside} the {share},"
     verb = "is copied" if decision.shadow else "is not copied"
-    return f"the shadow is {share}: {what} {verb} to the {other} side"
+    marks = "; the copy of a write is marked (Strangler-Shadow: 1)" if write and decision.shadow else ""
+    return f"the shadow is {share}: {what} {verb} to the {other} side{marks}"
+
+
+def _why_a_write(question: Question) -> str:
+    if question.method not in SAFE_METHODS:
+        return f"{question.method} is not a safe method"
+    named = next(name for name in METHOD_OVERRIDES if question.header(name) is not None)
+    return f"{named} may stand for another method than {question.method}"
 
 
 def _tell(facts: dict[str, Any], decision: Decision) -> None:

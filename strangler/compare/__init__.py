@@ -4,8 +4,9 @@
 raises `Incomparable` with the reason under which the exchange counts as skipped.
 """
 
-from strangler.compare.advice import Advice, Said, advise, expired
+from strangler.compare.advice import Advice, Said, advise, expired, fault
 from strangler.compare.answers import Answered, Comparison, compare
+from strangler.compare.bridge import Bridge, bridged, compile_side
 from strangler.compare.difference import (
     SEVERITIES,
     Difference,
@@ -21,13 +22,14 @@ from strangler.compare.fingerprint import fingerprint
 from strangler.compare.machine import State
 from strangler.compare.noise import FieldTally, Finding, chance, explains, findings
 from strangler.compare.redact import Redactor
-from strangler.compare.rules import Rules, compile_rules, fault, is_covered, rule_text
+from strangler.compare.rules import Rules, compile_rules, is_covered, rule_text
 from strangler.compare.shown import printable
 
 __all__ = [
     "SEVERITIES",
     "Advice",
     "Answered",
+    "Bridge",
     "Comparison",
     "Difference",
     "Document",
@@ -43,9 +45,11 @@ __all__ = [
     "State",
     "Where",
     "advise",
+    "bridged",
     "chance",
     "compare",
     "compile_rules",
+    "compile_side",
     "decode",
     "expired",
     "explains",

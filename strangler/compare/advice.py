@@ -1,4 +1,4 @@
-"""What to tell somebody about rules that are no fault and yet not what was meant."""
+"""What to tell somebody about rules: what is wrong with one, and what is no fault and yet not what was meant."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from strangler.compare.expression import expression_fault
 from strangler.compare.headers import NOT_COMPARED
 from strangler.compare.machine import FREE, State
 from strangler.compare.rules import compile_rules, path_steps
+from strangler.compare.rules import fault as rule_fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,14 @@ class Advice:
 
     rule: Said
     message: str
+
+
+def fault(kind: str, place: str, how: str = "") -> str | None:
+    """What is wrong with one rule, in one line; None when it is fine.
+
+    `how` is keyed's member, a tolerance, or, of the kind `bridge`, an expression.
+    """
+    return expression_fault(how) if kind == "bridge" else rule_fault(kind, place, how)
 
 
 def advise(rules: Sequence[Said]) -> list[Advice]:

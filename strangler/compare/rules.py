@@ -66,7 +66,10 @@ _ESCAPED: Final = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r"}
 
 
 def fault(kind: str, place: str, how: str = "") -> str | None:
-    """What is wrong with one rule, in one line; None when it is fine. `how`: keyed's member, or a tolerance."""
+    """What is wrong with one rule, in one line; None when it is fine.
+
+    `how` is keyed's member, or a tolerance.
+    """
     try:
         found = _parse(place)
         if kind == "tolerance":

@@ -141,7 +141,12 @@ def _unreadable(path: Path, error: Exception) -> Faults:
 
 def _parse(data: bytes, path: Path) -> Table:
     # The folder of the link, when `path` is one: what it points at moves, as in a mounted Kubernetes ConfigMap.
-    return parse(data, file=str(path), check_rule=rule_fault, folder=str(path.absolute().parent))
+    return parse(
+        data,
+        file=str(path),
+        check_rule=rule_fault,
+        folder=str(path.absolute().parent),
+    )
 
 
 def _edited(data: bytes, path: Path, route: str, key: Edited, wanted: str) -> bytes:

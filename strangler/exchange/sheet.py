@@ -26,6 +26,7 @@ GATEWAY_SKIPS: Final = (
     "streaming",  # an answer without an end (server-sent events)
     "caller_left",  # the caller hung up before the answer was complete
     "no_answer",  # the proxy answered itself: the side gave no answer, or half of one
+    "request_cut",  # the side answered before the request was whole, so there is no whole request to copy
 )
 
 #: Answers per side by status class; `failed` is an answer the gateway had to give in a side's place.

@@ -239,6 +239,8 @@ class Passage:
         self._connection = None
         if not self._sent:
             connection.sending = True  # an answer before its request was whole: the connection cannot go on
+            if self._copy is not None and self._copy.skipped is None:
+                self._copy.skipped = "request_cut"  # the other side would take half a body for a whole one
         self._pool.release(connection)
         self._count(self._head.status)
         self._note(self._head.status, "ok")

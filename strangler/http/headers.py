@@ -22,6 +22,8 @@ HOP_BY_HOP = frozenset(
         b"proxy-authorization",
         b"proxy-connection",
         b"strangler-side",  # ours alone: a caller's wish for a side goes no further than this proxy
+        b"strangler-shadow",  # ours alone: a caller who could say it would have a real write taken for a copy
+        b"strangler_shadow",  # the same to whoever turns fields into variables (RFC 3875 section 4.1.18)
         b"te",
         b"transfer-encoding",
         b"upgrade",

@@ -15,7 +15,8 @@ from strangler.evidence import Observation, Outcome, Releases, Store
 from strangler.exchange.model import Answer, Exchange
 from strangler.http.headers import first
 from strangler.observer.allowance import Allowance
-from strangler.observer.mirror import Mirror, NoShadow
+from strangler.observer.copy import NoShadow
+from strangler.observer.mirror import Mirror
 from strangler.observer.trial import Trial
 from strangler.routes import WHOLE, Route, Side, Table
 

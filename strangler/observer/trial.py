@@ -10,21 +10,27 @@ from typing import TypeVar
 
 from strangler.compare import (
     Answered,
+    Bridge,
     Comparison,
     Difference,
     Incomparable,
     Redactor,
     Rules,
+    bridged,
     compare,
     compile_rules,
+    compile_side,
     fingerprint,
 )
 from strangler.evidence import Example, Probe, example
 from strangler.exchange.model import Answer, Exchange
-from strangler.routes import SAFE_METHODS, CompareRules, Route, Side, Table
+from strangler.observer.copy import writes
+from strangler.routes import Bridge as Bridges
+from strangler.routes import CompareRules, Route, Side, Table
 
 T = TypeVar("T")
 
+NO_BRIDGE = Bridges()
 #: How long one pair may be compared, in seconds of this thread's own time.
 PATIENCE = 0.25
 
@@ -38,7 +44,7 @@ class Trial:
         self.exchange = exchange
         self.other: Side = "legacy" if exchange.side == "extracted" else "extracted"
         """The side that did not answer the caller."""
-        self.is_safe = exchange.method in SAFE_METHODS
+        self.is_safe = not writes(exchange)
         self._key = key
         self._rules = _rules(route.compare)
         self._redactor = _redactor(key, route.compare.redact)
@@ -60,13 +66,20 @@ class Trial:
     def compare(self, answering: Answer, other: Answer) -> Comparison:
         """The answer of the side that answered, and that of the other side. Raises Incomparable."""
         legacy, extracted = self.sides(_answered(answering), _answered(other))
+        bridge = self.route.compare.bridge
+        if bridge == NO_BRIDGE:
+            return self._compared(legacy, extracted)
+        return bridged(legacy, extracted, _bridge(bridge), self._compared)
+
+    def _compared(self, legacy: Answered, extracted: Answered) -> Comparison:
         return compare(legacy, extracted, self._rules, self._redactor, _overdue_after(PATIENCE))
 
     def probe(self, second: Answer, sides: tuple[Difference, ...]) -> Probe | None:
         """In what the answering side differs from itself; None when that cannot be compared."""
-        first = _answered(self.exchange.answer)
+        bridge = self.route.compare.bridge
+        own = _bridge(Bridges(*[getattr(bridge, self.exchange.side)] * 2))  # both are of this side's shape
         try:
-            found = compare(first, _answered(second), self._rules, self._redactor, _overdue_after(PATIENCE))
+            found = bridged(_answered(self.exchange.answer), _answered(second), own, self._compared)
         except Incomparable:
             return None
         return Probe(found.differences, sides)
@@ -84,6 +97,15 @@ class Trial:
 def _overdue_after(patience: float) -> Callable[[], bool]:
     end = time.thread_time() + patience
     return lambda: time.thread_time() > end
+
+
+@lru_cache(maxsize=1024)
+def _bridge(bridge: Bridges) -> Bridge:
+    sides = [
+        compile_side(side.headers.set, side.headers.remove, side.body)
+        for side in (bridge.legacy, bridge.extracted)
+    ]
+    return Bridge(*sides)
 
 
 @lru_cache(maxsize=1024)

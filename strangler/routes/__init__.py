@@ -5,16 +5,28 @@ table compiled: it matches a request to a route and assigns its caller to a side
 what that side is sent. `set_value` changes one value of the file and keeps every other byte.
 """
 
-from strangler.routes.assign import Asked, Decision, Router, bucket, caller_hash, shadow_bucket, why
+from strangler.routes.assign import (
+    Asked,
+    Decision,
+    Router,
+    bucket,
+    caller_hash,
+    may_write,
+    shadow_bucket,
+    why,
+)
 from strangler.routes.edit import CannotEdit, set_value
 from strangler.routes.faults import Fault, Faults
 from strangler.routes.identity import MINTED_COOKIE
 from strangler.routes.match import Claim, Matcher, equal_claims
 from strangler.routes.model import (
+    METHOD_OVERRIDES,
     SAFE_METHODS,
     WHOLE,
     Accepted,
     Address,
+    AnswerBridge,
+    Bridge,
     CompareRules,
     HeaderEdits,
     IdentitySource,
@@ -27,6 +39,7 @@ from strangler.routes.model import (
     Route,
     RulePlace,
     Segment,
+    ShadowHeaders,
     Side,
     Stage,
     Table,
@@ -40,13 +53,16 @@ from strangler.routes.parse import parse
 from strangler.routes.units import format_percent, format_size, parse_duration, parse_percent, parse_size
 
 __all__ = [
+    "METHOD_OVERRIDES",
     "MINTED_COOKIE",
     "MOST_BYTES",
     "SAFE_METHODS",
     "WHOLE",
     "Accepted",
     "Address",
+    "AnswerBridge",
     "Asked",
+    "Bridge",
     "CannotEdit",
     "Claim",
     "CompareRules",
@@ -67,6 +83,7 @@ __all__ = [
     "Router",
     "RulePlace",
     "Segment",
+    "ShadowHeaders",
     "Side",
     "Stage",
     "Table",
@@ -79,6 +96,7 @@ __all__ = [
     "equal_claims",
     "format_percent",
     "format_size",
+    "may_write",
     "parse",
     "parse_duration",
     "parse_percent",

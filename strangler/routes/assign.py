@@ -12,10 +12,10 @@ from xxhash import xxh64_intdigest
 
 from strangler.routes.identity import Asked, Callers, Identities
 from strangler.routes.match import Matcher
-from strangler.routes.model import SAFE_METHODS, WHOLE, Route, Side, Table, Upstream
+from strangler.routes.model import METHOD_OVERRIDES, SAFE_METHODS, WHOLE, Route, Side, Table, Upstream
 from strangler.routes.units import format_percent
 
-__all__ = ["Asked", "Decision", "Router", "bucket", "caller_hash", "shadow_bucket", "why"]
+__all__ = ["Asked", "Decision", "Router", "bucket", "caller_hash", "may_write", "shadow_bucket", "why"]
 
 _SIDES: dict[str, Side] = {"legacy": "legacy", "extracted": "extracted"}
 
@@ -36,6 +36,14 @@ def bucket(route_name: str, identity: str) -> int:
 def shadow_bucket(route_name: str, identity: str) -> int:
     """Where an identity falls in the shadow's sample of a route: 0 … 99 999."""
     return caller_hash(f"shadow:{route_name}:{identity}") % WHOLE
+
+
+def may_write(method: str, header: Callable[[str], str | None]) -> bool:
+    """True for a request that may change something: of an unsafe method, or of a safe one that says it is another.
+
+    `header` gives the value of a request header by its lower-case name, or None.
+    """
+    return method not in SAFE_METHODS or any(header(name) is not None for name in METHOD_OVERRIDES)
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +86,9 @@ class Router:
             return Decision(route=None, parameters={}, side="legacy", upstream=self._legacy)
         route, parameters = claim
         share = route.share
-        shadow = route.shadow if asked.method in SAFE_METHODS else 0
+        shadow = route.shadow
+        if shadow and route.shadow_writes == "never" and may_write(asked.method, asked.header):
+            shadow = 0
         forced = self._forced(asked) if self.table.trust else None
         by_bucket = forced is None and 0 < share < WHOLE
         identity = source = minted = here = None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import date
 
 from strangler.routes.faults import shown
+from strangler.routes.headers_section import read_bridge
 from strangler.routes.model import Accepted, CompareRules, RulePlace
 from strangler.routes.nodes import Node
 from strangler.routes.reader import Reader, Shape
@@ -16,7 +17,7 @@ _COMPARE = Shape(
     "compare",
     (
         *("ignore", "only", "unordered", "keyed", "tolerance"),
-        *("accept", "noise", "exact", "confirm", "redact"),
+        *("accept", "noise", "exact", "confirm", "redact", "bridge"),
     ),
 )
 _ACCEPTED = Shape(
@@ -57,6 +58,7 @@ class _Section:
             if "confirm" in fields
             else _DEFAULT.confirm,
             redact=self._list(fields, "redact"),
+            bridge=read_bridge(reader, fields, lambda text: self._check_rule("bridge", "body", text)),
             places=tuple(self._places),
         )
 

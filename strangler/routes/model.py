@@ -12,6 +12,7 @@ from typing import Literal
 
 Side = Literal["legacy", "extracted"]
 Stage = Literal["legacy", "shadow", "cutover", "extracted"]
+ShadowWrites = Literal["never", "marked"]
 
 #: A percentage in thousandths of a percent: 0 … 100_000. So `bucket < share` decides without a float.
 Percent = int
@@ -22,6 +23,9 @@ MOST_BEFORE = 5.0
 
 #: RFC 9110 section 9.2.1.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+#: Headers in which a request of one method asks to be treated as one of another, as some frameworks do.
+METHOD_OVERRIDES = ("x-http-method-override", "x-http-method", "x-method-override")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class HeaderEdits:
-    """Headers set and removed on the way to the extracted side. Names keep the case they were written in."""
+    """Headers set and removed. Names keep the case they were written in."""
 
     set: tuple[tuple[str, str], ...] = ()
     remove: tuple[str, ...] = ()
@@ -172,6 +176,30 @@ class RulePlace:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowHeaders:
+    """Edits to the copies alone, by the side that is asked."""
+
+    legacy: HeaderEdits = field(default_factory=HeaderEdits)
+    extracted: HeaderEdits = field(default_factory=HeaderEdits)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerBridge:
+    """What is done to one side's answer before it is compared. `body` is a JMESPath expression, or None."""
+
+    headers: HeaderEdits = field(default_factory=HeaderEdits)
+    body: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """How the answers of both sides are brought to one shape."""
+
+    legacy: AnswerBridge = field(default_factory=AnswerBridge)
+    extracted: AnswerBridge = field(default_factory=AnswerBridge)
+
+
+@dataclass(frozen=True, slots=True)
 class CompareRules:
     """The rules under `compare:`, as text. The comparing side compiles them."""
 
@@ -187,6 +215,7 @@ class CompareRules:
     exact: tuple[str, ...] = ()  # never taken for noise
     confirm: float | None = 1.0  # seconds until both sides are asked again about a mismatch; None: never
     redact: tuple[str, ...] = ()  # kept as a keyed hash only
+    bridge: Bridge = field(default_factory=Bridge)
     places: tuple[RulePlace, ...] = field(default=(), compare=False)
 
 
@@ -203,6 +232,8 @@ class Route:
     headers: HeaderEdits = field(default_factory=HeaderEdits)
     compare: CompareRules = field(default_factory=CompareRules)
     line: int = 0
+    shadow_writes: ShadowWrites = "never"
+    shadow_headers: ShadowHeaders = field(default_factory=ShadowHeaders)
 
     @property
     def stage(self) -> Stage:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network
 
 from strangler.routes.compare_section import CheckRule, read_compare
 from strangler.routes.faults import Fault, Faults, shown
+from strangler.routes.headers_section import read_headers, read_shadow_headers
 from strangler.routes.listener_section import (
     read_access_log,
     read_limits,
@@ -27,6 +27,7 @@ from strangler.routes.model import (
     PathPattern,
     Percent,
     Route,
+    ShadowWrites,
     Table,
     Upstream,
 )
@@ -38,12 +39,9 @@ from strangler.routes.upstream_section import read_upstream
 from strangler.routes.values import (
     IDENTITY_KINDS,
     parse_address,
-    parse_editable_header,
-    parse_header_value,
-    parse_host_header,
     parse_identity,
     parse_network,
-    parse_removable_header,
+    parse_shadow_writes,
 )
 
 __all__ = ["Fault", "Faults", "parse"]
@@ -58,17 +56,25 @@ _FILE = Shape(
 )
 _ROUTE = Shape(
     "a route",
-    ("name", "match", "extracted", "share", "shadow", "rewrite", "headers", "compare"),
+    (
+        *("name", "match", "extracted", "share", "shadow", "shadow_writes", "shadow_headers"),
+        *("rewrite", "headers", "compare"),
+    ),
     ("name", "match", "extracted"),
-    frozenset({"ramp", "shadow_writes", "fallback"}),
+    frozenset({"ramp", "fallback"}),
 )
-_HEADERS = Shape("headers", ("set", "remove"))
 
 _LISTEN = Address("127.0.0.1", 8080)
 _ADMIN = Address("127.0.0.1", 9090)
 
 
-def parse(data: bytes, *, file: str, check_rule: CheckRule, folder: str = "") -> Table:
+def parse(
+    data: bytes,
+    *,
+    file: str,
+    check_rule: CheckRule,
+    folder: str = "",
+) -> Table:
     """The table that a routes file says. Raises Faults, with all of them at once.
 
     `file` is the name that the faults carry. `check_rule` gets each rule under `compare` (its key, its place, and
@@ -218,15 +224,31 @@ class _TableReader:
         share: Percent = self._reader.optional(fields, "share", parse_percent, 0)
         shadow: Percent = self._reader.optional(fields, "shadow", parse_percent, 0)
         rewrite = self._rewrite(fields, match.path if match else None)
-        headers = self._headers(fields["headers"]) if "headers" in fields else HeaderEdits()
+        headers = read_headers(self._reader, fields["headers"]) if "headers" in fields else HeaderEdits()
         compare = (
             read_compare(self._reader, fields["compare"], self._check_rule)
             if "compare" in fields
             else CompareRules()
         )
+        shadow_writes: ShadowWrites = self._reader.optional(
+            fields, "shadow_writes", parse_shadow_writes, "never"
+        )
+        shadow_headers = read_shadow_headers(self._reader, fields)
         if match is None:
             return None
-        return Route(name, match, extracted or "", share, shadow, rewrite, headers, compare, item.line)
+        return Route(
+            name,
+            match,
+            extracted or "",
+            share,
+            shadow,
+            rewrite,
+            headers,
+            compare,
+            item.line,
+            shadow_writes=shadow_writes,
+            shadow_headers=shadow_headers,
+        )
 
     def _rewrite(self, fields: dict[str, Node], path: PathPattern | None) -> str | None:
         if "rewrite" not in fields:
@@ -239,33 +261,6 @@ class _TableReader:
         except ValueError as error:
             self._reader.fault(fields["rewrite"], f"rewrite {shown(text)}: {error}")
         return text
-
-    def _headers(self, node: Node) -> HeaderEdits:
-        fields = self._reader.fields(node, _HEADERS)
-        seen: set[str] = set()
-        edits: list[tuple[str, str]] = []
-        if "set" in fields:
-            for key, key_node, value in self._reader.entries(fields["set"], "set"):
-                name = self._header_name(key_node, key, seen, parse_editable_header)
-                convert = parse_host_header if key.lower() == "host" else parse_header_value
-                text = self._reader.value(value, f"the header {shown(key)}", convert)
-                if name is not None and text is not None:
-                    edits.append((name, text))
-        items = self._reader.items(fields["remove"], "remove") if "remove" in fields else []
-        texts = [(item, text) for item in items if (text := self._reader.text(item, "a header")) is not None]
-        removed = [self._header_name(item, text, seen, parse_removable_header) for item, text in texts]
-        return HeaderEdits(tuple(edits), tuple(name for name in removed if name is not None))
-
-    def _header_name(self, node: Node, text: str, seen: set[str], check: Callable[[str], str]) -> str | None:
-        try:
-            name = check(text)
-        except ValueError as error:
-            self._reader.fault(node, f"header {shown(text)}: {error}")
-            return None
-        if name.lower() in seen:
-            self._reader.fault(node, f"the header {shown(text)} stands here twice")
-        seen.add(name.lower())
-        return name
 
 
 def _check_version(text: str) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
-from strangler.routes.model import Address, IdentitySource
+from strangler.routes.model import Address, IdentitySource, ShadowWrites
 
 #: RFC 9110 section 5.6.2.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -42,8 +42,13 @@ CONNECTION_HEADERS = _words(
     "proxy-connection te trailer transfer-encoding upgrade"
 )
 
+#: What the proxy alone says: set by a route, they would make a request what it is not.
+OWN_HEADERS = _words("strangler-side strangler-shadow strangler_shadow")
+
 #: RFC 9110 sections 4.2.1 and 4.2.2.
 _PORTS = {"http": 80, "https": 443}
+
+_SHADOW_WRITES: dict[str, ShadowWrites] = {"never": "never", "marked": "marked"}
 
 IDENTITY_KINDS = ("header", "cookie", "client-address")
 
@@ -180,8 +185,11 @@ def parse_header_name(text: str) -> str:
 
 def parse_editable_header(text: str) -> str:
     """The name of a header that `headers.set` may set."""
-    if parse_header_name(text).lower() in CONNECTION_HEADERS:
+    name = parse_header_name(text).lower()
+    if name in CONNECTION_HEADERS:
         raise ValueError("this header belongs to the connection or frames the message; it cannot be edited")
+    if name in OWN_HEADERS:
+        raise ValueError("this header is the proxy's own; it cannot be edited")
     return text
 
 
@@ -190,6 +198,13 @@ def parse_removable_header(text: str) -> str:
     if parse_editable_header(text).lower() == "host":
         raise ValueError("a request needs its Host (RFC 9112 section 3.2); it can be set, not removed")
     return text
+
+
+def parse_shadow_writes(text: str) -> ShadowWrites:
+    """`never` or `marked`."""
+    if text not in _SHADOW_WRITES:
+        raise ValueError("write never or marked")
+    return _SHADOW_WRITES[text]
 
 
 def parse_header_value(text: str) -> str:

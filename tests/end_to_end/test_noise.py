@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +159,24 @@ async def test_a_release_that_is_said_begins_evidence_anew(tmp_path: Path) -> No
         report = await made.settled(session)
         assert report["releases"] == {"legacy": "", "extracted": "v2"}
         assert report["coverage"]["compared"] < 3 + 3
+
+
+async def test_a_write_is_sent_to_each_side_once_whatever_differs(tmp_path: Path) -> None:
+    asked: Counter[tuple[str, str]] = Counter()
+
+    def counting(side: str, request: web.Request) -> web.Response:
+        asked[side, request.headers.get("Strangler-Shadow", "")] += 1
+        return web.json_response({"side": side})
+
+    routes = RULES.replace("match: GET ", "match: POST ") + "    shadow_writes: marked\n"
+    async with (
+        service(partial(counting, "old")) as old,
+        service(partial(counting, "new")) as new,
+        proxy(tmp_path, old, new, routes=routes) as made,
+        aiohttp.ClientSession() as session,
+    ):
+        for number in range(10):
+            async with session.post(f"{made.url}/items/{number}", json={"n": 1}) as answer:
+                assert (await answer.json())["side"] == "old"
+        assert outcomes(await made.settled(session)) == {"mismatch": 10}
+    assert asked == {("old", ""): 10, ("new", "1"): 10}

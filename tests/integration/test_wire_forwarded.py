@@ -47,6 +47,9 @@ CLAIMS = [
     "x-forwarded-proto: https",
     "X-Forwarded-Host: evil",
     "Strangler-Side: extracted",
+    "Strangler-Shadow: 1",
+    "strangler-SHADOW: 0",
+    "Strangler_Shadow: 1",
 ]
 
 

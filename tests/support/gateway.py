@@ -15,7 +15,7 @@ from strangler.gateway.feed import Feed
 from strangler.gateway.forward import Forwarder, Running
 from strangler.gateway.listener import Listener
 from strangler.http.pool import Pool, pool_to
-from strangler.routes import Router, parse
+from strangler.routes import Router, Table, parse
 from tests.support.raw import Conversation, answering, read_head, serving, until
 
 ROUTES = """
@@ -29,7 +29,7 @@ upstreams:
 legacy: old
 routes:
   - {{name: pay, match: "/pay/{{id}}", extracted: new, share: {share}, shadow: {shadow}, rewrite: "/v2/{{id}}",
-     headers: {{set: {{X-New: "1"}}, remove: [X-Old]}}}}
+     headers: {{set: {{X-New: "1"}}, remove: [X-Old]}}{route}}}
 """
 
 
@@ -41,6 +41,7 @@ class Gateway:
     sheet: Sheet
     pools: dict[str, Pool]
     listener: Listener
+    table: Table
     taken: list[Exchange] = field(default_factory=list)
     hellos: list[Hello] = field(default_factory=list)
 
@@ -62,9 +63,10 @@ async def gateway(
     trace: str = "none",
     upstream: str = "",
     scheme: str = "http",
+    route: str = "",
 ) -> AsyncIterator[Gateway]:
     """A gateway on a free port. `top` is text for the top of routes.yaml, `upstream` more keys for both
-    upstreams, such as `", connections: 2"`; `patience` is their `timeout`.
+    upstreams, such as `", connections: 2"`, `route` more keys for the route; `patience` is the upstreams' `timeout`.
 
     When it ends, every connection to an upstream must have been given back: a leak fails the test.
     """
@@ -81,8 +83,13 @@ async def gateway(
             trace=trace,
             upstream=upstream,
             scheme=scheme,
+            route=route,
         )
-        table = parse(text.encode(), file="routes.yaml", check_rule=lambda *rule: None)
+        table = parse(
+            text.encode(),
+            file="routes.yaml",
+            check_rule=lambda *rule: None,
+        )
         sheet = stack.enter_context(Sheet(tmp_path / "w.sheet"))
         pools = {name: pool_to(up, limit=up.connections) for name, up in table.upstreams.items()}
         running = Running(Router(table), pools, {"": sheet.base(""), "pay": sheet.base("pay")})
@@ -90,7 +97,7 @@ async def gateway(
         access = stack.enter_context(contextlib.closing(Access()))
         access.use(table.access_log)
         listener = Listener(Forwarder(running, sheet, feed, lambda: False, access))
-        made = Gateway(0, sheet, pools, listener)
+        made = Gateway(0, sheet, pools, listener, table)
         if observer:
             takes = await asyncio.start_unix_server(_taking(made), str(tmp_path / "feed"))
             stack.callback(takes.close)

@@ -255,6 +255,22 @@ def test_explain_decides_as_the_proxy(
     assert says in body["shadow_why"]
 
 
+def test_explain_says_whether_a_write_would_be_copied(cli: Cli, folder: Path) -> None:
+    never = _explained(cli, "POST", "/payments")
+    assert (never["shadow"], never["shadow_why"]) == (
+        False,
+        "POST is not a safe method and shadow_writes is never, so nothing is copied",
+    )
+    disguised = _explained(cli, "GET", "/payments/1", "-H", "X-HTTP-Method-Override: DELETE")
+    assert disguised["shadow"] is False
+    assert disguised["shadow_why"].startswith("x-http-method-override may stand for another method than GET")
+    text = TEXT.replace("POST /payments, ", "POST /payments, shadow_writes: marked, ")
+    (folder / "routes.yaml").write_text(text)
+    marked = _explained(cli, "POST", "/payments")
+    assert (marked["shadow"], marked["shadow_writes"]) == (True, "marked")
+    assert marked["shadow_why"].endswith("; the copy of a write is marked (Strangler-Shadow: 1)")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

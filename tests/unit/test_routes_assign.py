@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strangler.routes import (
+    METHOD_OVERRIDES,
     WHOLE,
     Address,
     Decision,
@@ -27,6 +28,7 @@ from strangler.routes import (
     shadow_bucket,
     why,
 )
+from strangler.routes.model import ShadowWrites
 from strangler.routes.pattern import parse_path
 
 VECTORS = json.loads((Path(__file__).parent.parent / "cases" / "assignment.json").read_text("utf-8"))[
@@ -51,9 +53,11 @@ def router(
     shadow: int = 0,
     identity: tuple[IdentitySource, ...] = SOURCES,
     trust: tuple[str, ...] = (),
+    writes: ShadowWrites = "never",
 ) -> Router:
     upstreams = {name: Upstream(name, name, 80) for name in ("monolith", "payments")}
-    route = Route("payment-read", Match(parse_path("/payments/{payment_id}")), "payments", share, shadow)
+    match = Match(parse_path("/payments/{payment_id}"))
+    route = Route("payment-read", match, "payments", share, shadow, shadow_writes=writes)
     networks = tuple(ip_network(network) for network in trust)
     return Router(Table(Address("", 0), Address("", 0), identity, upstreams, "monolith", (route,), networks))
 
@@ -342,3 +346,33 @@ def test_why_says_what_happened() -> None:
 def test_a_decision_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         decide(router()).side = "extracted"  # type: ignore[misc]
+
+
+WRITES = [
+    *(
+        {"method": method}
+        for method in ("POST", "PUT", "PATCH", "DELETE", "PROPFIND", "BREW", "get", "Post", "")
+    ),
+    *({"headers": {name: value}} for name in METHOD_OVERRIDES for value in ("DELETE", "GET", "")),
+]
+
+
+@pytest.mark.parametrize("asked", WRITES, ids=str)
+@pytest.mark.parametrize("share", [0, 1, WHOLE])
+def test_a_write_is_copied_only_where_the_route_says_marked(asked: dict[str, Any], share: int) -> None:
+    headers = {"x-user-id": "7", **asked.get("headers", {})}
+    asked = {**asked, "headers": headers}
+    assert decide(router(share, WHOLE), **asked).shadow is False
+    marked = decide(router(share, WHOLE, writes="marked"), **asked)
+    assert marked.shadow is True
+    assert marked.side == decide(router(share, WHOLE), **asked).side
+    assert decide(router(share, 0, writes="marked"), **asked).shadow is False
+
+
+def test_a_sample_of_marked_writes_is_drawn_like_one_of_reads() -> None:
+    def copied(method: str) -> list[bool]:
+        on = router(0, 30_000, writes="marked")
+        return [decide(on, method=method, headers={"x-user-id": str(n)}).shadow for n in range(200)]
+
+    assert copied("POST") == copied("GET")
+    assert 30 < sum(copied("POST")) < 90

@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from strangler.compare import fault as rule_fault
 from strangler.routes import (
     MOST_BYTES,
     WHOLE,
     Address,
+    AnswerBridge,
+    Bridge,
     CompareRules,
     Faults,
     HeaderEdits,
@@ -25,6 +28,7 @@ from strangler.routes import (
     Route,
     Router,
     Segment,
+    ShadowHeaders,
     Table,
     Timeouts,
     Upstream,
@@ -63,7 +67,13 @@ routes:
     shadow: 100%
     rewrite: /v2/{payment_id}/**
     headers: {set: {Host: pay.internal, X-Flag: no}, remove: [Cookie]}
-    compare: {ignore: [$.at, "header:etag"]}
+    shadow_writes: marked
+    shadow_headers:
+      legacy: {remove: [Cookie]}
+      extracted: {set: {Authorization: Bearer sandbox}}
+    compare:
+      ignore: [$.at, "header:etag"]
+      bridge: {legacy: {headers: {remove: [X-Old]}, body: "{id: order_id}"}, extracted: {body: data}}
   - name: 'payment write'
     match: {path: /payments, methods: "POST, PUT", host: "*.Shop.example", headers: {X-Beta: 1}, query: {v: 2}}
     extracted: payments
@@ -71,11 +81,17 @@ routes:
 
 
 def rule(key: str, text: str, how: str) -> str | None:
+    if key == "bridge":
+        return rule_fault(key, text, how)
     return None if text.startswith(("$", "header:")) else "write a JSON path such as $.updated_at"
 
 
 def table(data: bytes | str) -> Table:
-    return parse(data.encode() if isinstance(data, str) else data, file="routes.yaml", check_rule=rule)
+    return parse(
+        data.encode() if isinstance(data, str) else data,
+        file="routes.yaml",
+        check_rule=rule,
+    )
 
 
 def faults(data: bytes) -> list[str]:
@@ -146,7 +162,16 @@ def test_a_whole_file() -> None:
         shadow=100_000,
         rewrite="/v2/{payment_id}/**",
         headers=HeaderEdits((("Host", "pay.internal"), ("X-Flag", "no")), ("Cookie",)),
-        compare=CompareRules(("$.at", "header:etag")),
+        compare=CompareRules(
+            ("$.at", "header:etag"),
+            bridge=Bridge(
+                AnswerBridge(HeaderEdits(remove=("X-Old",)), "{id: order_id}"), AnswerBridge(body="data")
+            ),
+        ),
+        shadow_writes="marked",
+        shadow_headers=ShadowHeaders(
+            HeaderEdits(remove=("Cookie",)), HeaderEdits((("Authorization", "Bearer sandbox"),))
+        ),
         line=22,
     )
     assert write.match.methods == {"POST", "PUT"}
@@ -174,7 +199,7 @@ def test_the_examples_of_the_reference_are_taken() -> None:
     assert [route.name for route in table(whole).routes] == ["payment-read"]
     start = "  - name: r\n    extracted: payments\n"
     for part in parts:
-        if part.startswith(("match:", "headers:", "compare:")):
+        if part.startswith(("match:", "headers:", "compare:", "shadow_writes:", "shadow_headers:")):
             match = "" if part.startswith("match:") else "    match: /r\n"
             table(whole + start + match + "".join(f"    {line}\n" for line in part.splitlines()))
         else:
