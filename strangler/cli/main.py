@@ -15,6 +15,7 @@ from strangler.cli.compare import compare
 from strangler.cli.explain import explain
 from strangler.cli.history import history
 from strangler.cli.release import release
+from strangler.cli.replay import replay_command
 from strangler.cli.report import report
 from strangler.cli.serve import serve
 from strangler.cli.share import rollback, shadow, share
@@ -63,6 +64,7 @@ for _command in (
     history,
     report,
     compare,
+    replay_command,
 ):
     commands.add_command(_command)
 

@@ -16,7 +16,7 @@ from strangler.cutover.report import report_on
 from strangler.evidence import Report, html, junit, markdown, render_report
 
 #: Each makes the whole text of a report. `text` is apart: it knows the terminal.
-_FORMATS: dict[str, Callable[[Report], str]] = {
+FORMATS: dict[str, Callable[[Report], str]] = {
     "json": lambda found: json.dumps(found, indent=2, ensure_ascii=False) + "\n",
     "html": html,
     "markdown": markdown,
@@ -27,7 +27,7 @@ _CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 
 @click.command(short_help="Report what the evidence says.")
 @click.argument("route", required=False)
-@click.option("--format", "form", type=click.Choice(["text", *_FORMATS]), default="text", show_default=True)
+@click.option("--format", "form", type=click.Choice(["text", *FORMATS]), default="text", show_default=True)
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FILE", help="Write there, whole or not at all."
 )
@@ -54,15 +54,15 @@ def report(
     if as_json:
         form = "json"
     if out is not None:
-        write_whole(out, _FORMATS.get(form, _plain)(cast(Report, found)).encode())
-    elif form in _FORMATS:
-        say(_FORMATS[form](cast(Report, found)).removesuffix("\n"))
+        write_whole(out, FORMATS.get(form, plain)(cast(Report, found)).encode())
+    elif form in FORMATS:
+        say(FORMATS[form](cast(Report, found)).removesuffix("\n"))
     else:
         render_report(cast(Report, found), console())
     return _worst(found) if gate else 0
 
 
-def _plain(found: Report) -> str:
+def plain(found: Report) -> str:
     """The text for a file: without colour."""
     sink = io.StringIO()
     render_report(found, console(sink))

@@ -13,6 +13,8 @@ from strangler.compare.difference import Incomparable
 
 #: RFC 8878 section 3.1.1.1.2 recommends that decoders support windows of 8 MB, and none beyond.
 _ZSTD_WINDOW: Final = 8 * 1024 * 1024
+#: Members or frames, one after the other, each of which costs a new decoder.
+_FRAMES: Final = 1_000
 #: Four bytes of zstd may stand for 128 KiB, so it is fed in small pieces: none grows beyond 8 MiB at once.
 _ZSTD_PIECE: Final = 256
 
@@ -51,6 +53,8 @@ def _inflated(body: bytes, window: int, limit: int) -> bytes:
     pieces: list[bytes] = []
     room = limit
     while body:  # a gzip body may have several members, RFC 1952 section 2.2
+        if len(pieces) >= _FRAMES:
+            raise Incomparable("too_complex")
         stream = zlib.decompressobj(window)
         try:
             piece = stream.decompress(body, room + 1)
@@ -66,6 +70,8 @@ def _inflated(body: bytes, window: int, limit: int) -> bytes:
 
 def _brotli(body: bytes, limit: int) -> bytes:
     """RFC 7932."""
+    if not body:
+        return b""
     stream = brotli.Decompressor()
     pieces: list[bytes] = []
     room = limit
@@ -88,7 +94,11 @@ def _zstd(body: bytes, limit: int) -> bytes:
     pieces: list[bytes] = []
     room = limit
     reader = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+    frames = 0
     while body:
+        frames += 1
+        if frames > _FRAMES:
+            raise Incomparable("too_complex")
         stream = reader.decompressobj()
         fed = 0
         try:

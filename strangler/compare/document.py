@@ -33,6 +33,10 @@ PARSED: Final[frozenset[Form]] = frozenset({"json", "json-lines", "form", "multi
 _JSON_LINES: Final = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
 )
+#: Python reads these too, but no text is sent in them, and they take the square of its length.
+_NO_CHARSETS: Final = frozenset(
+    {"punycode", "idna", "unicode_escape", "raw_unicode_escape", "unicode-escape"}
+)
 _FORM: Final = "application/x-www-form-urlencoded"
 
 
@@ -94,9 +98,11 @@ def _not_json(media: str, content_type: str, content: bytes) -> Document:
 
 
 def _structured(media: str, content_type: str, named: str, content: bytes) -> Document:
+    if is_xml(media) and b"\0" in content:  # UTF-16, whose markup cannot be looked at before it is parsed
+        return Document("bytes", content)
     try:
         if media.startswith("multipart/"):
-            return Document("multipart", content, parsed_multipart(content_type, content, _part))
+            return Document("multipart", content, parsed_multipart(content_type, content, _part, NODE_LIMIT))
         if media == "text/html":
             return Document("html", content, parsed_html(content, named))
         return Document("xml", content, parsed_xml(content, named))
@@ -134,6 +140,8 @@ def _form(content: bytes) -> Document:
 
 def _text(content: bytes, charset: str) -> Document:
     if content.count(b"\n") >= LINE_LIMIT:
+        return Document("bytes", content)
+    if charset in _NO_CHARSETS:
         return Document("bytes", content)
     try:
         # Python knows codecs that are no character sets (zip, rot13): those raise LookupError here.

@@ -1,12 +1,13 @@
 """XML and HTML as values that are compared like JSON: by element, attribute and text, not by spelling.
 
 An element is an object: its attributes as `@name`, its children by name in arrays, its text as `#text`, and, where
-there are children of several names, the order of the names as `#order`. Prefixes, quotes, entities, comments,
-processing instructions and the order of attributes say nothing.
+there are children of several names or text between them, the order of both as `#order`. Prefixes, quotes, entities,
+comments, processing instructions and the order of attributes say nothing.
 """
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 from typing import Any, Final
 
@@ -19,13 +20,30 @@ from strangler.compare.difference import Incomparable
 _TAGS: Final = 100_000
 
 
+#: A name in a namespace is the namespace's name and its own, each time it stands there.
+_LONG_NAMESPACE: Final = re.compile(rb"""xmlns[^=<>]{0,200}=\s*["'][^"']{500}""")
+#: Entities that only a DTD declares: it is not read, so nobody can say what they stand for.
+_ENTITY: Final = re.compile(rb"<!ENTITY|&(?!lt;|gt;|amp;|quot;|apos;)[A-Za-z_:][\w.:-]{0,80};")
+_TAG: Final = re.compile(rb"<[^>]{16384,}")
+#: Attributes of one tag: what checks that each is there once takes the square of their number.
+_ATTRIBUTES: Final = 4_000
+_SPACE: Final = re.compile("[ \t\n\f\r]+")  # of HTML, which a no-break space is not
+
+
 def is_xml(media: str) -> bool:
     """Whether a media type promises XML (RFC 7303)."""
     return media in {"application/xml", "text/xml"} or media.endswith("+xml")
 
 
 def parsed_xml(content: bytes, charset: str) -> Any:
-    """The document; nothing is fetched and no entity replaced. Raises Broken, and Incomparable (`too_complex`)."""
+    """The document; nothing is fetched and no entity replaced. Raises Broken, and Incomparable (`too_complex`).
+
+    A document with entities of its own is Broken too: two of them may say different things by the same words.
+    """
+    if _ENTITY.search(content):
+        raise Broken
+    if _LONG_NAMESPACE.search(content):
+        raise Incomparable("too_complex")
     parser = etree.XMLParser(
         encoding=_known(charset),
         resolve_entities=False,
@@ -40,14 +58,22 @@ def parsed_xml(content: bytes, charset: str) -> Any:
 
 def parsed_html(content: bytes, charset: str) -> Any:
     """The document as a browser would build it, or nearly. Raises Broken, and Incomparable (`too_complex`)."""
+    known = _known(charset)
+    try:
+        # What is no character of the charset must not vanish: two pages may differ in nothing else.
+        content = content.decode(known or "utf-8", "backslashreplace" if known else "strict").encode()
+        known = "utf-8"
+    except (ValueError, LookupError):
+        pass  # without a charset, the page may name one itself
     parser = etree.HTMLParser(
-        encoding=_known(charset), no_network=True, huge_tree=False, remove_comments=True, remove_pis=True
+        encoding=known, no_network=True, huge_tree=False, remove_comments=True, remove_pis=True
     )
     return _parsed(content, parser, collapse=True)
 
 
 def _parsed(content: bytes, parser: Any, *, collapse: bool) -> Any:
-    if content.count(b"<") > _TAGS:
+    spaces = (sum(map(tag[0].count, (b" ", b"\n", b"\t"))) for tag in _TAG.finditer(content))
+    if content.count(b"<") > _TAGS or any(count > _ATTRIBUTES for count in spaces):
         raise Incomparable("too_complex")
     try:
         root = etree.fromstring(content, parser)
@@ -76,20 +102,24 @@ def _known(charset: str) -> str | None:
 
 def _element(node: Any, collapse: bool) -> dict[str, Any]:
     value: dict[str, Any] = {f"@{name}": text for name, text in node.attrib.items()}
-    names: list[str] = []
-    texts = [node.text or ""]
+    order: list[str] = []
+    texts: list[str] = []
+    _text(node.text, collapse, texts, order)
     for child in node:
         if isinstance(child.tag, str):
             value.setdefault(child.tag, []).append(_element(child, collapse))
-            names.append(child.tag)
-        else:  # an entity that was not replaced
-            texts.append(child.text or "")
-        texts.append(child.tail or "")
-    order = [name for name, _ in groupby(names)]
-    if len(order) > 1:
-        value["#order"] = " ".join(order)
-    pieces = (" ".join(text.split()) if collapse else text.strip() for text in texts)
-    text = " ".join(piece for piece in pieces if piece)
-    if text:
-        value["#text"] = text
+            order.append(child.tag)
+        _text(child.tail, collapse, texts, order)
+    names = [name for name, _ in groupby(order)]
+    if len(names) > 1:
+        value["#order"] = " ".join(names)
+    if texts:
+        value["#text"] = " ".join(texts)
     return value
+
+
+def _text(text: str | None, collapse: bool, texts: list[str], order: list[str]) -> None:
+    piece = _SPACE.sub(" ", text or "").strip(" ") if collapse else (text or "").strip()
+    if piece:
+        texts.append(piece)
+        order.append("#text")

@@ -20,9 +20,13 @@ _NOT_COMPARED: Final = frozenset({"content-length", "content-transfer-encoding",
 DecodePart = Callable[[tuple[tuple[str, str], ...], bytes], Any]
 
 
-def parsed_multipart(content_type: str, content: bytes, decode_part: DecodePart) -> Any:
-    """Form data by the names of its fields; other kinds as `parts`. Raises Broken, and Incomparable (`too_complex`)."""
-    if content.count(b"\n--") > _PARTS:
+def parsed_multipart(content_type: str, content: bytes, decode_part: DecodePart, most: int) -> Any:
+    """Form data by the names of its fields; other kinds as `parts`. `most`: values in all parts together.
+
+    Raises Broken, and Incomparable (`too_complex`).
+    """
+    # All parts together are no more than one document may be.
+    if content.count(b"\n--") > _PARTS or sum(map(content.count, (b",", b"[", b"{", b"<"))) > most:
         raise Incomparable("too_complex")
     head = content_type.replace("\r", " ").replace("\n", " ").encode("latin-1", "replace")
     try:

@@ -29,9 +29,9 @@ _NAMES: Final = (
     r"|cookie|session|signature|card[_-]?number|cvv|cvc|iban|\bpin\b|\bssn\b|\bjwt\b"
 )
 _SECRET_NAME: Final = re.compile(_NAMES, re.IGNORECASE)
-#: `name=value`, `name: value` and `"name": "value"` in text that is not parsed. No quantifier is nested.
+#: `name=value`, `name: value`, `"name": "value"` and `<name>value` in text that is not parsed. No quantifier is nested.
 _NAMED: Final = re.compile(
-    rf"""((?:{_NAMES})[\w.%\[\]-]{{0,40}}["']?[ ]?[=:][ ]?["']?)((?:(?:bearer|basic|digest)[ ]+)?[^\s"'&;,<>\[]+)""",
+    rf"""((?:{_NAMES})[\w.%\[\]-]{{0,40}}["']?[ ]?[=:>][ ]?["']?)((?:(?:bearer|basic|digest)[ ]+)?[^\s"'&;,<>\[]+)""",
     re.IGNORECASE,
 )
 _SCHEME: Final = re.compile(r"\b(bearer|basic)[ ]+([\w.~+/=-]{8,})", re.IGNORECASE)  # RFC 6750 section 2.1
@@ -46,7 +46,7 @@ _CARD: Final = re.compile(r"(?<![\d.])[2-6](?:[ -]?\d){11,18}(?!\d)")
 #: Whether a text may hold any of the above. Almost none does, and RE2 says so fifty times faster than `re`, which
 #: is then not asked. `\\u00` is how JSON may write any character of them.
 _SUSPECT: Final = re2.compile(
-    "(?i)" + _NAMES.replace(r"\b", "") + r"|(?:bearer|basic) |eyj|[spr]k_|gh[a-z]_|xox|akia|@|%40|\\u00"
+    "(?i)" + _NAMES.replace(r"\b", "") + r"|(?:bearer|basic) |eyj|[spr]k_|gh[a-z]_|xox|akia|@|%40|&#|\\u00"
     r"|[2-6](?:[ -]?[0-9]){11}"
 )
 #: Longer text is cut before it is searched: none of it would be shown.
@@ -105,14 +105,12 @@ class Redactor:
             document = decode(headers, body)
         except Incomparable:
             document = Document("broken", content)
-        if document.form == "json" or (document.form in PARSED and not free):
+        if document.form in PARSED and not (document.form == "text" and free):
             redacted = self._tree(document.value, self._state, _Budget(limit))
             if redacted != document.value:
                 return json.dumps(redacted, ensure_ascii=False)
-        elif not free and document.content.lstrip()[:1] in (b"{", b"["):
-            return (
-                f"{len(document.content)} bytes that cannot be read as JSON, where the route redacts by path"
-            )
+        elif not free and (document.form == "broken" or document.content.lstrip()[:1] in (b"{", b"[", b"<")):
+            return f"{len(document.content)} bytes that cannot be read, where the route redacts by path"
         return self.text(text)
 
     def _at(self, value: Any, trail: Trail) -> Any:

@@ -10,6 +10,7 @@ from strangler.evidence.judged import Acceptance, Standing, judged
 from strangler.evidence.model import Evidence, Kept, PairEvidence, RouteEvidence, Sighting
 from strangler.evidence.observation import Example, Observation, Outcome, Probe, Releases, example
 from strangler.evidence.reading import read
+from strangler.evidence.recorded import Recorded, can_be_asked, examples_of, read_recorded, within
 from strangler.evidence.render import render_changes, render_report
 from strangler.evidence.report import RouteFacts, build, fingerprint
 from strangler.evidence.schema import StoreError
@@ -32,6 +33,7 @@ __all__ = [
     "Outcome",
     "PairEvidence",
     "Probe",
+    "Recorded",
     "Releases",
     "Report",
     "ReportError",
@@ -46,8 +48,10 @@ __all__ = [
     "Tally",
     "Verdict",
     "build",
+    "can_be_asked",
     "compare_reports",
     "example",
+    "examples_of",
     "fingerprint",
     "html",
     "judge",
@@ -55,7 +59,9 @@ __all__ = [
     "junit",
     "markdown",
     "read",
+    "read_recorded",
     "read_report",
     "render_changes",
     "render_report",
+    "within",
 ]

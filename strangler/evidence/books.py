@@ -16,6 +16,7 @@ from random import Random
 from typing import Final
 
 from strangler.evidence.observation import UNKNOWN, Observation, Releases
+from strangler.evidence.recorded import Sample
 from strangler.evidence.retention import Keep, forget, shrink
 from strangler.evidence.sightings import Sightings
 from strangler.evidence.sketch import Distinct
@@ -110,6 +111,7 @@ class Books:
         }
         self._retired = {worker for (worker,) in sql.execute("SELECT worker FROM retired")}
         self._sightings = Sightings(sql, self._random)
+        self._sample = Sample(sql, self._random)
         self._sketches: dict[int, tuple[Distinct, Distinct]] = {}
         self._new_batch()
 
@@ -217,6 +219,8 @@ class Books:
             self._bare.discard(pair)
         if seen.differences or seen.gone or seen.probe is not None:
             self._sightings.add(pair, seen)
+        if seen.target and not skipped:
+            self._sample.add(pair, seen)
 
     # -- where it is written -------------------------------------------------------------------------
 
@@ -272,6 +276,7 @@ class Books:
             _write_tally(self._sql, pair, tally)
             self._write_sketches(pair, tally)
         self._sightings.write()
+        self._sample.write()
         self._sql.executemany(
             "INSERT OR REPLACE INTO account VALUES (?, ?, ?, ?, ?)",
             [(*key, a.handed, a.recorded, a.lost) for key in self._touched for a in [self._accounts[key]]],

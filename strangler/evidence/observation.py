@@ -62,7 +62,8 @@ class Observation:
 
     `at` is Unix time in seconds; `reason` is "" unless the outcome is `skipped`; `statuses` and `latency_ms`
     are (legacy, extracted), None when a side gave no answer; `worker` is the gateway incarnation that handed
-    the exchange over; `example` comes with a mismatch only. `request` and `caller` are keyed hashes of 64 bits.
+    the exchange over; `target` is there when the request can be asked again, being safe and without anything
+    redacted; `example` comes with a mismatch only. `request` and `caller` are keyed hashes of 64 bits.
 
     When both sides were asked again, `differences` are those that were still there, `gone` those that were not, and
     `settled_ms` is the time until then. `rules` had work to do; `probe` is there when the side that answered was

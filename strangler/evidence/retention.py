@@ -40,6 +40,7 @@ def forget(sql: sqlite3.Connection, keep: Keep) -> int:
     for (pair,) in sql.execute(f"SELECT id FROM pair WHERE until < ? AND {_PAST}", (keep.since,)).fetchall():
         _forget_pair(sql, pair)
     sql.execute("DELETE FROM example WHERE at < ?", (keep.since,))
+    sql.execute("DELETE FROM request WHERE at < ?", (keep.since,))
     sql.execute(
         "DELETE FROM fingerprint WHERE last_seen < ? AND last_seen > 0 AND NOT EXISTS"
         " (SELECT 1 FROM combination WHERE combination.pair = fingerprint.pair"

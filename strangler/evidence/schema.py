@@ -12,6 +12,7 @@ VERSION: Final = 2
 #: Takes a file of format 1 to format 2. Its mismatches are of unknown combination, and so stay mismatches.
 _UPGRADE: Final = """
 ALTER TABLE pair ADD COLUMN probes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE pair ADD COLUMN recorded INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE pair ADD COLUMN requests BLOB;
 ALTER TABLE pair ADD COLUMN callers BLOB;
 ALTER TABLE fingerprint ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;
@@ -38,6 +39,10 @@ CREATE TABLE field (              -- what was found when the side that answered 
     both INTEGER NOT NULL, itself INTEGER NOT NULL, sides INTEGER NOT NULL,
     type TEXT NOT NULL, size INTEGER NOT NULL,
     PRIMARY KEY (pair, id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE request (            -- a sample of what was asked, to ask it again
+    pair INTEGER NOT NULL, slot INTEGER NOT NULL, at REAL NOT NULL, method TEXT NOT NULL, target TEXT NOT NULL,
+    PRIMARY KEY (pair, slot)
 ) STRICT, WITHOUT ROWID;"""
 
 _TABLES: Final = (
@@ -49,6 +54,7 @@ CREATE TABLE pair (
     since REAL, until REAL,
     unlisted INTEGER NOT NULL DEFAULT 0,
     probes INTEGER NOT NULL DEFAULT 0, requests BLOB, callers BLOB,
+    recorded INTEGER NOT NULL DEFAULT 0,
     UNIQUE (route, legacy, extracted)
 ) STRICT;
 CREATE TABLE outcome (
@@ -137,6 +143,7 @@ def redaction_key(path: Path, connection: sqlite3.Connection) -> bytes:
         if not place.exists():
             connection.execute("PRAGMA secure_delete=ON")
             connection.execute("DELETE FROM example")
+            connection.execute("DELETE FROM request")
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             _write_key(place)

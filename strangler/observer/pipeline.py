@@ -49,7 +49,7 @@ class Pipeline:
 
     def take(self, worker: str, exchange: Exchange, done: Callable[[], None]) -> None:
         """Start on an exchange; `done` is called when it has been recorded."""
-        task = asyncio.get_running_loop().create_task(self._observe(worker, exchange))
+        task = asyncio.get_running_loop().create_task(self.observe(worker, exchange))
         self._tasks.add(task)
 
         def settle(finished: asyncio.Task[None]) -> None:
@@ -58,7 +58,8 @@ class Pipeline:
 
         task.add_done_callback(settle)
 
-    async def _observe(self, worker: str, exchange: Exchange) -> None:
+    async def observe(self, worker: str, exchange: Exchange) -> None:
+        """Take one exchange all the way to the store."""
         table = self.table
         route = table.route(exchange.route)
         try:
@@ -99,7 +100,7 @@ class Pipeline:
         return Observation(
             route=exchange.route,
             method=exchange.method,
-            target="",  # an example carries it, redacted
+            target=trial.target,
             at=exchange.at,
             releases=releases,
             outcome=outcome,
@@ -166,7 +167,7 @@ class Pipeline:
         return Observation(
             route=exchange.route,
             method=exchange.method,
-            target=exchange.target,
+            target="",
             at=exchange.at,
             releases=self._pair(table, route) if route is not None else Releases("", ""),
             outcome="skipped",

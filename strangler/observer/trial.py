@@ -23,6 +23,7 @@ from strangler.compare import (
     fingerprint,
 )
 from strangler.evidence import Example, Probe, example
+from strangler.evidence.observation import TARGET_LIMIT
 from strangler.exchange.model import Answer, Exchange
 from strangler.observer.copy import writes
 from strangler.routes import Bridge as Bridges
@@ -54,6 +55,14 @@ class Trial:
         """What is the same for the same request, and says nothing about it: 64 bits."""
         exchange = self.exchange
         return self.hashed(b"\0".join((exchange.method.encode(), exchange.target.encode(), exchange.body)))
+
+    @property
+    def target(self) -> str:
+        """What was asked, when it can be asked again: it changes nothing, and there is nothing in it to redact."""
+        exchange = self.exchange
+        if not self.is_safe or exchange.body or self._redactor.text(exchange.target) != exchange.target:
+            return ""
+        return exchange.target if len(exchange.target) <= TARGET_LIMIT else ""
 
     def hashed(self, data: bytes) -> int:
         """A keyed hash of 64 bits."""

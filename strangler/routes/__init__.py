@@ -51,6 +51,7 @@ from strangler.routes.nodes import MOST_BYTES
 from strangler.routes.outgoing import Headers, edit_headers, target_for
 from strangler.routes.parse import parse
 from strangler.routes.units import format_percent, format_size, parse_duration, parse_percent, parse_size
+from strangler.routes.values import parse_upstream_url
 
 __all__ = [
     "METHOD_OVERRIDES",
@@ -101,6 +102,7 @@ __all__ = [
     "parse_duration",
     "parse_percent",
     "parse_size",
+    "parse_upstream_url",
     "set_value",
     "shadow_bucket",
     "target_for",

@@ -14,7 +14,7 @@ from aiohttp import web
 from strangler.cutover import set_release
 from tests.support.proxy import ROUTES, proxy, service
 
-RULES = ROUTES + "    compare: {{noise: 100%, confirm: 100ms}}\n"
+RULES = ROUTES.replace("noise: 0%, confirm: none", "noise: 100%, confirm: 100ms")
 
 
 def moody(request: web.Request, price: int = 10, late: timedelta = timedelta()) -> web.Response:

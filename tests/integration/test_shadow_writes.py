@@ -71,7 +71,8 @@ def marked_table(port: int) -> Table:
 version: 1
 upstreams: {{old: {{url: "http://127.0.0.1:{port}"}}, new: {{url: "http://127.0.0.1:{port}"}}}}
 legacy: old
-routes: [{{name: pay, match: "/pay/{{id}}", extracted: new, shadow: 100%, shadow_writes: marked}}]
+routes: [{{name: pay, match: "/pay/{{id}}", extracted: new, shadow: 100%, shadow_writes: marked,
+  compare: {{noise: 0%, confirm: none}}}}]
 """
     return parse(text.encode(), file="f", check_rule=lambda _: None)
 

@@ -11,7 +11,17 @@ from typing import Any
 import pytest
 
 from strangler.compare import Difference, Drift, FieldTally
-from strangler.evidence import Example, Observation, Probe, Releases, Store, StoreError, read
+from strangler.evidence import (
+    Example,
+    Observation,
+    Probe,
+    Releases,
+    Store,
+    StoreError,
+    read,
+    read_recorded,
+    within,
+)
 from strangler.evidence.schema import APPLICATION_ID
 from strangler.evidence.sightings import EXAMPLES, FINGERPRINTS
 
@@ -166,8 +176,23 @@ def test_fingerprints_are_bounded_and_the_rest_is_counted(path: Path) -> None:
 def test_matching_traffic_takes_no_disk(path: Path) -> None:
     with Store.open(path) as store:
         for number in range(2000):
-            assert store.record(seen(latency_ms=(1.0 + number % 7, 2.0), target=f"/r/{number}" + "x" * 500))
+            assert store.record(seen(latency_ms=(1.0 + number % 7, 2.0), target=""))
     assert path.stat().st_size < 100_000
+
+
+def test_a_sample_of_what_was_asked_is_kept_and_no_more(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("strangler.evidence.recorded.RECORDED", 20)
+    for start in (0, 100):  # and counted on when the file is opened again
+        with Store.open(path, random=random.Random(1)) as store:
+            for number in range(start, start + 100):
+                store.record(seen(at=float(number), target=f"/r/{number}"))
+    kept = read_recorded(path)
+    assert len(kept) == 20
+    assert {each.at < 100 for each in kept} == {True, False}
+    assert read_recorded(path, "another") == []
+    assert [each.at for each in within(kept, 50.0, 150.0)] == [
+        each.at for each in kept if 50 <= each.at <= 150
+    ]
 
 
 def test_a_full_queue_says_no_and_counts(path: Path) -> None:
@@ -409,10 +434,10 @@ def test_a_file_of_format_1_is_brought_up_to_date(path: Path) -> None:
     with Store.open(path) as store:
         store.record(mismatch())
     connection = sqlite3.connect(path)
-    for table in ("combination", "rule", "field"):
+    for table in ("combination", "rule", "field", "request"):
         connection.execute(f"DROP TABLE {table}")
     for table, column in (
-        *(("pair", name) for name in ("probes", "requests", "callers")),
+        *(("pair", name) for name in ("probes", "requests", "callers", "recorded")),
         *(("fingerprint", name) for name in ("gone", "requests", "callers")),
     ):
         connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")

@@ -32,6 +32,7 @@ routes:
     extracted: new
     share: 0%     # nobody yet
     shadow: 100%
+    compare: {{noise: 0%, confirm: none}}
 """
 
 

@@ -120,12 +120,96 @@ ENTITIES = (
 OUTSIDE = b"""<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>"""
 
 
-@pytest.mark.parametrize("body", [ENTITIES, OUTSIDE])
-def test_no_entity_is_replaced(body: bytes) -> None:
+UNDECLARED = b"""<!DOCTYPE a SYSTEM "http://127.0.0.1:9/a.dtd"><a b="&eacute;"/>"""
+
+
+@pytest.mark.parametrize("body", [ENTITIES, OUTSIDE, UNDECLARED])
+def test_what_has_entities_of_its_own_is_compared_as_it_stands(body: bytes) -> None:
     found = decode((("content-type", XML),), body)
-    assert found.form == "xml"
-    assert "root:" not in str(found.value)
-    assert len(str(found.value)) < 100
+    assert (found.form, found.value) == ("broken", None)
+    changed = (
+        body.replace(b"1234567890", b"1234567891").replace(b"passwd", b"group").replace(b"eacute", b"nbsp")
+    )
+    assert [each[:2] for each in told(XML, body, changed)] == [("", "value")]
+
+
+def test_a_doctype_alone_does_no_harm() -> None:
+    assert told(XML, b'<!DOCTYPE a SYSTEM "a.dtd"><a>1</a>', b"<a>1</a>") == []
+
+
+HOSTILE = [
+    (
+        XML,
+        b"<a xmlns:n='"
+        + b"x" * 200_000
+        + b"'>"
+        + b"".join(b"<n:b n:c='1'/>" for _ in range(9_000))
+        + b"</a>",
+    ),
+    (HTML, b"<p " + b" ".join(b"a%d=1" % number for number in range(50_000)) + b">"),
+    (
+        "multipart/mixed; boundary=b",
+        b"--b\r\nContent-Type: application/json\r\n\r\n[" + b"1," * 250_000 + b"1]\r\n--b--\r\n",
+    ),
+]
+
+
+@pytest.mark.parametrize(("media", "body"), HOSTILE, ids=["namespace", "attributes", "parts"])
+def test_what_would_grow_is_not_parsed(media: str, body: bytes) -> None:
+    with pytest.raises(Incomparable, match="too_complex"):
+        decode((("content-type", media),), body)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_frames_without_end_are_bounded(coding: str) -> None:
+    with pytest.raises(Incomparable, match="too_complex"):
+        decode((("content-encoding", coding),), CODINGS[coding](b"") * 5_000)
+
+
+def test_a_charset_that_is_none_is_not_tried() -> None:
+    assert decode((("content-type", "text/plain; charset=punycode"),), b"a-b").form == "bytes"
+    assert decode((("content-type", XML),), "<a/>".encode("utf-16")).form == "bytes"
+
+
+NOT_THE_SAME = [
+    (XML, b"<a>x<b/></a>", b"<a><b/>x</a>"),
+    (HTML, "<p>a\u00a0b</p>".encode(), b"<p>a b</p>"),
+    (HTML, b"<p>\xff</p>", b"<p>\xfe</p>"),
+]
+
+
+@pytest.mark.parametrize(("media", "legacy", "extracted"), NOT_THE_SAME)
+def test_what_looks_alike_and_is_not_is_told_apart(media: str, legacy: bytes, extracted: bytes) -> None:
+    assert len(told(media, legacy, extracted)) == 1
+
+
+SECRETS = [
+    (XML, "<a><password>{}</password></a>", "hunter2"),
+    (XML, "<a secret='{}'/>", "hunter2"),
+    (XML, "<a>{}</a>", "ada&#64;example.org"),
+    (HTML, "<p>{}</p>", "ada&#64;example.org"),
+    (XML, "<a><password>{}</password>", "hunter2"),
+    ("application/x-www-form-urlencoded", "a=1&password={}", "hunter2"),
+    (
+        "multipart/form-data; boundary=b",
+        '--b\r\nContent-Disposition: form-data; name="password"\r\n\r\n{}\r\n--b--\r\n',
+        "hunter2",
+    ),
+]
+
+
+@pytest.mark.parametrize(("media", "body", "secret"), SECRETS)
+def test_a_secret_is_not_shown_whatever_the_form(media: str, body: str, secret: str) -> None:
+    shown = REDACTOR.body((("content-type", media),), body.format(secret).encode(), 1000)
+    assert secret not in shown
+    assert "example.org" not in shown
+    assert "[" in shown
+
+
+def test_what_is_broken_is_not_shown_where_a_route_redacts_by_path() -> None:
+    redactor = Redactor(b"key", compile_rules(["$.a.name[*]"]))
+    assert "Ada" not in redactor.body((("content-type", XML),), b"<a><name>Ada</name>", 1000)
+    assert "Ada" not in redactor.body((("content-type", XML),), b"<a><name>Ada</name></a>", 1000)
 
 
 @pytest.mark.parametrize("media", [XML, HTML])
@@ -139,7 +223,7 @@ def test_what_is_too_deep_or_too_much_is_said(media: str, body: bytes) -> None:
         decode((("content-type", media),), body)
 
 
-@pytest.mark.parametrize("body", [b"", b"no markup", b"<a>", b"<a></b>", b"<a>\0</a>", b"\xff\xfe<"])
+@pytest.mark.parametrize("body", [b"", b"no markup", b"<a>", b"<a></b>", b"\xff\xfe<"])
 def test_what_is_no_xml_is_broken(body: bytes) -> None:
     assert decode((("content-type", XML),), body).form == "broken"
 
