@@ -90,7 +90,8 @@ def _bodies(
     legacy: Document, extracted: Document, rules: Rules, redactor: Redactor, overdue: Callable[[], bool]
 ) -> tuple[list[Difference], set[str]]:
     if legacy.form == extracted.form and legacy.form in PARSED:
-        return json_differences(legacy.value, extracted.value, rules, redactor, overdue)
+        booleans = legacy.form != "json" or _has_booleans(legacy.content) or _has_booleans(extracted.content)
+        return json_differences(legacy.value, extracted.value, rules, redactor, overdue, booleans=booleans)
     if legacy.content == extracted.content:
         return [], set()
     kind: Kind = "value" if legacy.form == extracted.form else "encoding"
@@ -104,6 +105,11 @@ def _bodies(
         extracted_value=_shown(extracted, redactor),
     )
     return [whole], set()
+
+
+def _has_booleans(content: bytes) -> bool:
+    """Whether there may be one: the words may also stand in a string."""
+    return b"true" in content or b"false" in content
 
 
 def _shown(document: Document, redactor: Redactor) -> str:

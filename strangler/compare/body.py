@@ -39,15 +39,22 @@ class _Enough(Exception):
 
 
 def json_differences(
-    legacy: Any, extracted: Any, rules: Rules, redactor: Redactor, overdue: Callable[[], bool]
+    legacy: Any,
+    extracted: Any,
+    rules: Rules,
+    redactor: Redactor,
+    overdue: Callable[[], bool],
+    *,
+    booleans: bool = True,
 ) -> tuple[list[Difference], set[str]]:
     """Every kind of difference once, in the order of the legacy body, with the first example of each; and the
-    rules that had something to do.
+    rules that had something to do. `booleans` False says that neither body has any: then nothing is taken for equal
+    that is not, and much need not be looked at twice.
 
     Raises Incomparable("too_complex") when the budget is spent before a difference has been seen. Once one
     has, the pair is a mismatch whatever else is in it, and what was found is returned.
     """
-    walk = _Walk(redactor, overdue)
+    walk = _Walk(redactor, overdue, booleans)
     try:
         if rules.only is not None:
             legacy, extracted = (_pruned(each, rules.only, walk.used) for each in (legacy, extracted))
@@ -73,9 +80,10 @@ def _pruned(value: Any, listed: State, used: set[str]) -> Any:
 
 
 class _Walk:
-    __slots__ = ("budget", "drifts", "found", "next_look", "overdue", "redactor", "used")
+    __slots__ = ("booleans", "budget", "drifts", "found", "next_look", "overdue", "redactor", "used")
 
-    def __init__(self, redactor: Redactor, overdue: Callable[[], bool]) -> None:
+    def __init__(self, redactor: Redactor, overdue: Callable[[], bool], booleans: bool) -> None:
+        self.booleans = booleans
         self.redactor = redactor
         self.overdue = overdue
         self.found: dict[tuple[Trail, Kind, str, str], Difference] = {}
@@ -89,12 +97,12 @@ class _Walk:
             if legacy is not extracted:
                 self.add("missing" if extracted is _ABSENT else "added", None, legacy, extracted)
             return
-        if not written_alike(legacy, extracted):
+        if legacy != extracted or (self.booleans and not written_alike(legacy, extracted)):
             self.value(legacy, extracted, None, state)
 
     def differences(self) -> list[Difference]:
         return [
-            one if self.drifts.get(key) is None else replace(one, drift=self.drifts[key])
+            replace(one, drift=self.drifts[key]) if key in self.drifts else one
             for key, one in self.found.items()
         ]
 
@@ -121,7 +129,7 @@ class _Walk:
 
     def objects(self, legacy: dict[str, Any], extracted: dict[str, Any], trail: Trail, state: State) -> None:
         self.spend(len(legacy) + len(extracted))
-        named, other = state.named, state.other
+        named, other, booleans = state.named, state.other, self.booleans
         common = 0
         for name, left in legacy.items():
             below = named.get(name, other)
@@ -134,7 +142,9 @@ class _Walk:
                 continue
             common += 1
             # The first tests are only for speed: most members are equal.
-            if left is right or (left == right and (type(left) is str or written_alike(left, right))):
+            if left is right or (
+                left == right and (not booleans or type(left) is str or written_alike(left, right))
+            ):
                 continue
             if below.ignored_by:
                 self.ignored(below, left, right)
@@ -187,10 +197,11 @@ class _Walk:
 
     def add(self, kind: Kind, trail: Trail, legacy: Any, extracted: Any) -> None:
         key = (trail, kind, _CLASSES[type(legacy)], _CLASSES[type(extracted)])
-        if kind == "value":
-            seen = drift(legacy, extracted)
-            self.drifts[key] = wider(self.drifts[key], seen) if key in self.drifts else seen
+        seen = drift(legacy, extracted) if kind == "value" else None
         if key in self.found:
+            before = self.drifts.get(key, self.found[key].drift)
+            if before is not None and before != seen:
+                self.drifts[key] = wider(before, seen)
             return
         self.found[key] = Difference(
             where="body",
@@ -200,6 +211,7 @@ class _Walk:
             extracted=key[3],
             legacy_value=self.show(kind, trail, legacy),
             extracted_value=self.show(kind, trail, extracted),
+            drift=seen,
         )
         if len(self.found) >= DIFFERENCE_LIMIT:
             raise _Enough

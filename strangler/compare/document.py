@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NoReturn
+from functools import lru_cache
+from typing import Any, Final, Literal, NamedTuple, NoReturn
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -60,14 +61,11 @@ def decode(headers: Headers, body: bytes) -> Document:
     Raises Incomparable: `content_encoding` (a coding we cannot undo), `too_complex` (too many values, too
     deep, or too large when decompressed), `duplicate_key`, `number_range` (a number no double can hold).
     """
-    headers = tuple(headers)
+    coding, content_type, media, promised = _promises(tuple(headers))
     try:
-        content = decoded(body, header(headers, "content-encoding"), DECODED_LIMIT)
+        content = decoded(body, coding, DECODED_LIMIT) if coding else body
     except Broken:
         return Document("broken", body)
-    content_type = header(headers, "content-type")
-    media = media_type(content_type)
-    promised = is_json(media)
     if media and not promised:
         return _not_json(media, content_type, content)
     if not promised and content.lstrip()[:1] not in (b"{", b"["):
@@ -76,6 +74,22 @@ def decode(headers: Headers, body: bytes) -> Document:
         return Document("json", content, _parsed(content))
     except Broken:
         return Document("broken" if promised else "bytes", content)
+
+
+class _Promises(NamedTuple):
+    """What the headers of an answer say of its body."""
+
+    coding: str
+    content_type: str
+    media: str
+    json: bool
+
+
+@lru_cache(maxsize=4096)
+def _promises(headers: tuple[tuple[str, str], ...]) -> _Promises:
+    content_type = header(headers, "content-type")
+    media = media_type(content_type)
+    return _Promises(header(headers, "content-encoding"), content_type, media, is_json(media))
 
 
 def readable(headers: Headers, body: bytes) -> bytes:
@@ -152,7 +166,7 @@ def _text(content: bytes, charset: str) -> Document:
 
 def _parsed(content: bytes) -> Any:
     # Counted before parsing: a body of empty lists takes thirty times its size once parsed.
-    if content.count(b",") + content.count(b"[") + content.count(b"{") >= NODE_LIMIT:
+    if len(content) >= NODE_LIMIT and sum(map(content.count, (b",", b"[", b"{"))) >= NODE_LIMIT:
         raise Incomparable("too_complex")
     quick = _quickly_parsed(content)
     if quick is not None:

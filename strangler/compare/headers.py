@@ -60,6 +60,8 @@ def header_differences(
 
     The rules that had something to do are added to `used`.
     """
+    if legacy == extracted:
+        return
     ours, theirs = _grouped(legacy), _grouped(extracted)
     differing = [name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)]
     names = sorted(name for name in differing if name not in NOT_COMPARED)

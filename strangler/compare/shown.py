@@ -22,6 +22,8 @@ def preview(value: Any, limit: int = LIMIT) -> str:
     """A JSON value as JSON text, cut to `limit` characters. A large value is not encoded to its end."""
     if isinstance(value, str):
         return printable(_encoder.encode(value[: limit + 1]), limit)
+    if value is None or isinstance(value, bool | int | float):
+        return _encoder.encode(value)[:limit]
     pieces: list[str] = []
     length = 0
     for piece in _encoder.iterencode(value):

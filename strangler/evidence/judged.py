@@ -71,13 +71,21 @@ def judged(pair: PairEvidence, standing: Standing, today: date) -> Judged:
     found = findings(pair.fields, refused)
     noise = {name: pair.fields[name] for name, finding in found.items() if finding == "noise"}
     outcomes = Counter(pair.tally.outcomes)
+    unexplained: set[str] = set()
     for text, count in pair.combinations.items():
         outcome = _outcome(text, valid, noise)
+        if outcome == "mismatch" and text != UNLISTED:
+            # A field may be noise nearly always, and wrong now and then.
+            unexplained.update(
+                each.id
+                for each in _members(text)
+                if not each.gone and _explained(each, valid, noise) == "mismatch"
+            )
         outcomes["mismatch"] -= count
         outcomes[outcome] += count
     outcome_of: dict[str, Outcome] = {}
     for seen in pair.sightings:
-        outcome_of[seen.id] = _standing_of(seen, valid, noise)
+        outcome_of[seen.id] = "mismatch" if seen.id in unexplained else _standing_of(seen, valid, noise)
     return Judged(replace(pair, tally=replace(pair.tally, outcomes=outcomes)), found, outcome_of, expired)
 
 
@@ -92,10 +100,14 @@ def _read(text: str) -> Member:
     return Member(name, Drift(kind, int(size)) if kind else None, text.startswith("~"))
 
 
+def _members(text: str) -> list[Member]:
+    return [_read(word) for word in text.split()]
+
+
 def _outcome(text: str, accepted: set[str], noise: Mapping[str, FieldTally]) -> Outcome:
     if text == UNLISTED:
         return "mismatch"
-    members = [_read(word) for word in text.split()]
+    members = _members(text)
     explained: list[tuple[Member, Outcome]] = [(each, _explained(each, accepted, noise)) for each in members]
     outcomes = {outcome for member, outcome in explained if not member.gone}
     if "mismatch" in outcomes:

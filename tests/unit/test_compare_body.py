@@ -171,7 +171,7 @@ def test_a_difference_at_the_bottom_of_a_deep_body_is_found() -> None:
 
 
 def shuffled_members(number: int) -> tuple[Answered, Answered]:
-    document = [{"a": 1, "b": place} for place in range(number)]
+    document = [{"a": True, "b": place} for place in range(number)]
     turned = [dict(reversed(element.items())) for element in document]
     return answered(document), answered(turned)
 

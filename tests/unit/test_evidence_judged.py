@@ -59,6 +59,12 @@ def test_a_noisy_field_goes_on_being_checked(member: str, outcome: str) -> None:
     assert outcomes(pair({member: 5}, {"t": NOISY}, match=0)) == {outcome: 5}
 
 
+def test_a_noisy_field_that_is_wrong_now_and_then_is_not_told_as_noise() -> None:
+    known = judged(pair({"t:timestamp:1": 90, "t:timestamp:12 x": 2}, {"t": NOISY}), accepted("x"), TODAY)
+    assert known.outcome_of == {"t": "mismatch", "x": "accepted"}
+    assert (known.pair.tally.outcomes["noise"], known.pair.tally.outcomes["mismatch"]) == (90, 2)
+
+
 def test_one_unexplained_difference_makes_a_mismatch_of_the_pair() -> None:
     assert outcomes(pair({"t:timestamp:1 x": 5, "?": 2}, {"t": NOISY})) == {"match": 100, "mismatch": 7}
 
