@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from strangler.gateway.passage import Passage
 
 #: A body longer than this is not copied for comparison; the caller gets it all the same.
-COPY_LIMIT = 1024 * 1024
+COPY_LIMIT = 4 * 1024 * 1024
+#: All copies in the making, of one worker. A thousand callers of long answers must not fill its memory.
+COPIES_LIMIT = 32 * 1024 * 1024
+
+
+class _Held:
+    """How many bytes the copies in the making hold, all together."""
+
+    total = 0
 
 
 class Copy:
@@ -34,12 +42,24 @@ class Copy:
         if self.skipped is not None:
             return
         self.size += len(data)
+        _Held.total += len(data)
         if self.size > COPY_LIMIT:
-            self.skipped = "body_too_large"
-            self.body.clear()
-            self.request_body.clear()
+            self._give_up("body_too_large")
+        elif _Held.total > COPIES_LIMIT:
+            self._give_up("queue_full")
         else:
             parts.append(data)
+
+    def _give_up(self, reason: str) -> None:
+        self.skipped = reason
+        self.body.clear()
+        self.request_body.clear()
+        _Held.total -= self.size
+        self.size = 0
+
+    def __del__(self) -> None:
+        # However a passage ends, this is where its copy does.
+        _Held.total -= self.size
 
     def look_at(self, head: Head) -> None:
         """An answer without an end is not compared."""

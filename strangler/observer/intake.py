@@ -9,12 +9,15 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from functools import partial
 
 from strangler.exchange.frames import BadFrame, Hello, Splitter, decode_exchange, decode_hello
 from strangler.exchange.model import Exchange
 
 #: Exchanges under way for one worker before its socket is no longer read.
 HELD = 512
+#: And bytes of theirs. The shadows' answers come to about as much again.
+HELD_BYTES = 32 * 1024 * 1024
 
 log = logging.getLogger("strangler.observer")
 
@@ -94,8 +97,8 @@ class Intake:
                         self._on_hello(hello)
                         continue
                     await held.room()
-                    held.count += 1
-                    self._on_exchange(worker, decode_exchange(frame), held.done)
+                    exchange = decode_exchange(frame)
+                    self._on_exchange(worker, exchange, held.take(len(frame)))
         finally:
             if held is not None:
                 held.hung_up()
@@ -106,6 +109,7 @@ class _Held:
 
     def __init__(self) -> None:
         self.count = 0
+        self.bytes = 0
         self.connected = False
         self._changed = asyncio.Event()
 
@@ -113,12 +117,19 @@ class _Held:
         self.connected = False
         self._changed.set()
 
-    def done(self) -> None:
+    def take(self, size: int) -> Callable[[], None]:
+        """Take one of so many bytes; gives what is to be called when it is done."""
+        self.count += 1
+        self.bytes += size
+        return partial(self._done, size)
+
+    def _done(self, size: int) -> None:
         self.count -= 1
+        self.bytes -= size
         self._changed.set()
 
     async def room(self) -> None:
-        while self.count >= HELD:
+        while self.count >= HELD or self.bytes >= HELD_BYTES:
             await self._change()
 
     async def none(self) -> None:

@@ -14,7 +14,7 @@ from strangler.observer.copy import NoShadow, request_of, writes
 from strangler.routes import Route, Side, Table, Upstream
 
 #: A longer answer is not compared.
-ANSWER_LIMIT = 1024 * 1024
+ANSWER_LIMIT = 4 * 1024 * 1024
 #: Shadows under way at one upstream. An upstream that hangs holds no more than these.
 CONCURRENCY = 64
 

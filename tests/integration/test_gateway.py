@@ -5,7 +5,10 @@ import contextlib
 import json
 from pathlib import Path
 
+import pytest
+
 from strangler.exchange.frames import Hello
+from strangler.gateway.copy import COPY_LIMIT
 from tests.support.gateway import gateway, get, say
 from tests.support.raw import answering, ok, read_head, until
 
@@ -218,7 +221,7 @@ async def test_an_unsafe_request_is_never_handed_over(tmp_path: Path) -> None:
 
 
 async def test_what_cannot_be_handed_over_is_counted_and_the_caller_has_his_answer(tmp_path: Path) -> None:
-    big = ok(b"x" * (1024 * 1024 + 1))
+    big = ok(b"x" * (COPY_LIMIT + 1))
     events = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 2\r\n\r\n\n\n"
     async with gateway(tmp_path, answering(big, events, b"HTTP/1.1 20"), shadow="100%") as made:
         assert (await say(made.port, get("/pay/1"))).endswith(b"xxx")
@@ -230,6 +233,20 @@ async def test_what_cannot_be_handed_over_is_counted_and_the_caller_has_his_answ
             1,
         ]
         assert made.count("pay", "handed") == 0
+
+
+async def test_several_megabytes_are_copied_and_all_copies_together_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    big = ok(b"x" * (3 * 1024 * 1024))
+    async with gateway(tmp_path, answering(big), shadow="100%") as made:
+        for _ in range(12):  # each gives back what it held: together they are beyond the limit
+            assert (await say(made.port, get("/pay/1"))).endswith(b"xxx")
+        await until(lambda: len(made.taken) == 12)
+        assert len(made.taken[0].answer.body) == 3 * 1024 * 1024
+        monkeypatch.setattr("strangler.gateway.copy.COPIES_LIMIT", 1024)
+        assert (await say(made.port, get("/pay/1"))).endswith(b"xxx")
+        assert made.count("pay", "queue_full") == 1
 
 
 async def test_without_an_observer_callers_are_served_and_the_rest_is_counted(tmp_path: Path) -> None:

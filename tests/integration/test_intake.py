@@ -5,6 +5,9 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+import pytest
+
 from strangler.exchange.frames import Hello, encode
 from strangler.exchange.model import Answer, Exchange
 from strangler.observer.intake import Intake
@@ -47,3 +50,27 @@ async def test_a_second_connection_waits_until_the_first_is_over_and_settled(tmp
     second.close()
     await intake.stop(5.0)
     assert not intake.busy("w")
+
+
+async def test_no_more_bytes_are_taken_than_it_may_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strangler.observer.intake.HELD_BYTES", 2_000)
+    unfinished: list[Callable[[], None]] = []
+    intake = Intake(lambda hello: None, lambda worker, exchange, done: unfinished.append(done))
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(str(tmp_path / "feed"))
+    sock.listen()
+    await intake.start(sock)
+    _, feed = await asyncio.open_unix_connection(str(tmp_path / "feed"))
+    long = msgspec.structs.replace(EXCHANGE, body=b"x" * 1_500)
+    feed.write(encode(Hello("w", {})) + encode(long) * 4)
+    await until(lambda: len(unfinished) == 2)
+    assert intake.under_way == 2
+    for taken in (3, 4):
+        unfinished[taken - 3]()
+        await until(lambda taken=taken: len(unfinished) == taken)  # type: ignore[misc]
+    feed.close()
+    for done in unfinished[2:]:
+        done()
+    await intake.stop(5)

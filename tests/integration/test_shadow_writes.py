@@ -190,7 +190,7 @@ async def test_what_is_too_long_or_asks_for_an_upgrade_is_not_copied(tmp_path: P
     new = Arrived()
     upgrade = request("POST", "Connection: upgrade", "Upgrade: other", body=b"")
     async with gateway(tmp_path, recording(Arrived()), recording(new), shadow="100%", route=MARKED) as made:
-        await say(made.port, request("POST", body=b"x" * (1024 * 1024 + 1)))
+        await say(made.port, request("POST", body=b"x" * (4 * 1024 * 1024 + 1)))
         await say(made.port, upgrade)
         assert b" 405 " in await say(made.port, b"CONNECT shop:443 HTTP/1.1\r\nHost: shop\r\n\r\n")
         await say(made.port, request("POST"))

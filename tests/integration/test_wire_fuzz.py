@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.gateway import gateway
@@ -173,6 +173,7 @@ def test_what_reaches_an_upstream_has_one_reading(world: World, data: bytes, siz
 
 @FUZZ
 @given(said=mutated(ANSWERS, 1))
+@example(said=b"HTTP/1.1 200\r\n\r\n OK\r\nContent-Length: 5\r\n\r\nhello")
 def test_an_answer_is_passed_on_in_its_one_reading_or_not_at_all(world: World, said: bytes) -> None:
     world.answer = said
     got, orderly = world.say([b"GET / HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n"])
