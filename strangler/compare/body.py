@@ -11,7 +11,7 @@ from strangler.compare.difference import Difference, Incomparable, Kind
 from strangler.compare.document import NODE_LIMIT
 from strangler.compare.drift import Drift, drift, wider
 from strangler.compare.machine import State
-from strangler.compare.path import Trail, render
+from strangler.compare.path import Trail
 from strangler.compare.redact import Redactor
 from strangler.compare.rules import Rules
 
@@ -205,7 +205,7 @@ class _Walk:
             return
         self.found[key] = Difference(
             where="body",
-            path=self.redactor.text(render(trail)),
+            path=self.redactor.path(trail),
             kind=kind,
             legacy=key[2],
             extracted=key[3],

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import re2
 
@@ -19,7 +19,7 @@ from strangler.compare.difference import Incomparable
 from strangler.compare.document import PARSED, Document, decode, readable
 from strangler.compare.headers import Headers
 from strangler.compare.machine import FREE, State
-from strangler.compare.path import Trail, steps
+from strangler.compare.path import Trail, render, steps
 from strangler.compare.rules import Rules
 from strangler.compare.shown import LIMIT, preview, printable
 
@@ -53,6 +53,19 @@ _SUSPECT: Final = re2.compile(
 _SPARE: Final = 2048
 
 
+#: Places of bodies that are remembered. Most differences are at places that differed before.
+_PLACES: Final = 4_096
+_SHORT: Final = 256  # characters; a longer path is looked up each time
+
+
+class _Place(NamedTuple):
+    """One place of a body: its path, the machine's state there, and whether what is there is a secret."""
+
+    path: str
+    state: State
+    secret: bool
+
+
 class Redactor:
     """Redacts under one key. `rules` are the route's own: what they cover is hashed whole."""
 
@@ -60,6 +73,7 @@ class Redactor:
         self._key = hashlib.sha256(key).digest()
         self._headers = rules.headers.ignored
         self._state = rules.body
+        self._places: dict[Trail, _Place] = {}
 
     def text(self, text: str) -> str:
         """A text with every secret in it replaced."""
@@ -113,16 +127,33 @@ class Redactor:
             return f"{len(document.content)} bytes that cannot be read, where the route redacts by path"
         return self.text(text)
 
-    def _at(self, value: Any, trail: Trail) -> Any:
+    def path(self, trail: Trail) -> str:
+        """A path as a person reads it."""
+        return self._place(trail).path
+
+    def _place(self, trail: Trail) -> _Place:
+        place = self._places.get(trail)
+        if place is None:
+            path = render(trail)
+            place = self._looked_up(trail, path)
+            if len(path) <= _SHORT:
+                if len(self._places) >= _PLACES:  # bodies keyed by random ids would fill it for ever
+                    self._places.clear()
+                self._places[trail] = place
+        return place
+
+    def _looked_up(self, trail: Trail, path: str) -> _Place:
         state, secret = self._state, False
         for name in steps(trail):
             if state.ignored_by:
                 break
             state = state.index if name is None else state.member(name)
             secret = secret or (name is not None and _is_secret(name))
-        if state.ignored_by or secret:
-            return self._whole(value)
-        return self._tree(value, state, _Budget(LIMIT))
+        return _Place(self.text(path), state, secret or bool(state.ignored_by))
+
+    def _at(self, value: Any, trail: Trail) -> Any:
+        place = self._place(trail)
+        return self._whole(value) if place.secret else self._tree(value, place.state, _Budget(LIMIT))
 
     def _tree(self, value: Any, state: State, budget: _Budget) -> Any:
         """The value with what must not be seen replaced; what is beyond the budget is left out."""
