@@ -70,7 +70,7 @@ def fingerprint(evidence: Evidence, identity: str) -> FingerprintDetail | None:
         for pair in reversed(route.pairs):
             for sighting in pair.sightings:
                 if sighting.id == identity:
-                    return _detail(route.route, pair, sighting)
+                    return _detail(route, pair, sighting)
     return None
 
 
@@ -241,11 +241,11 @@ def _three_lines(kept: Kept) -> str:
     return f"{kept.method} {target}\nlegacy: {kept.legacy_value}\nextracted: {kept.extracted_value}"
 
 
-def _detail(route: str, pair: PairEvidence, sighting: Sighting) -> FingerprintDetail:
+def _detail(route: RouteEvidence, pair: PairEvidence, sighting: Sighting) -> FingerprintDetail:
     entry = _fingerprint(sighting)
     return {
         "id": entry["id"],
-        "route": route,
+        "route": route.route,
         "method": sighting.method,
         "releases": {"legacy": pair.releases.legacy, "extracted": pair.releases.extracted},
         "where": entry["where"],
@@ -258,6 +258,20 @@ def _detail(route: str, pair: PairEvidence, sighting: Sighting) -> FingerprintDe
         "first_seen": entry["first_seen"],
         "last_seen": entry["last_seen"],
         "examples": [_full(kept) for kept in sighting.examples],
+        "requests": sighting.requests,
+        "callers": sighting.callers,
+        "seen_at": [
+            {
+                "releases": {"legacy": each.releases.legacy, "extracted": each.releases.extracted},
+                "count": seen.count,
+                "gone": seen.gone,
+                "first_seen": timestamp(seen.first_seen),
+                "last_seen": timestamp(seen.last_seen),
+            }
+            for each in route.pairs
+            for seen in each.sightings
+            if seen.id == sighting.id
+        ],
     }
 
 

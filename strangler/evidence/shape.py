@@ -206,6 +206,16 @@ class FullExample(TypedDict):
     extracted_body: str
 
 
+class SeenAt(TypedDict):
+    """How often a fingerprint was seen at one pair of releases, and how often it was gone when asked again."""
+
+    releases: ReleasePair
+    count: int
+    gone: int
+    first_seen: str
+    last_seen: str
+
+
 class FingerprintDetail(TypedDict):
     """One fingerprint at one pair of releases, with its examples in full."""
 
@@ -223,3 +233,6 @@ class FingerprintDetail(TypedDict):
     first_seen: str
     last_seen: str
     examples: list[FullExample]
+    requests: int
+    callers: int
+    seen_at: list[SeenAt]
