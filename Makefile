@@ -37,7 +37,7 @@ lint: install
 
 bench: install
 	@$(BIN)/python -m benchmarks $(if $(ARGS),$(ARGS),--write-docs)
-	@$(if $(ARGS),:,$(BIN)/python -m benchmarks.judgement --write-docs)
+	@$(if $(ARGS),:,$(BIN)/python -m benchmarks.comparison --write-docs)
 
 # For maintainers: new locked versions from pyproject.toml. Needs uv.
 lock:

@@ -25,6 +25,7 @@ from strangler.evidence.shape import (
     Quantiles,
     Report,
     RouteReport,
+    TransientEntry,
 )
 from strangler.evidence.tally import Histogram, Tally, plain, ranked
 from strangler.evidence.verdict import Gate, judge
@@ -125,34 +126,32 @@ def _route(facts: RouteFacts, recorded: PairEvidence, gate: Gate, today: date) -
             "extracted": _quantiles(tally.extracted_ms),
             "difference": _difference(tally, gate.confidence),
         },
-        "fingerprints": [
-            {
-                **_fingerprint(sighting),
-                "outcome": known.outcome_of[sighting.id],
-                "share": round(sighting.count / tally.compared, 6) if tally.compared else 0.0,
-                "requests": sighting.requests,
-                "callers": sighting.callers,
-            }
-            for sighting in sorted(lasting, key=_worst_first)
-        ],
+        "fingerprints": [_entry(sighting, known) for sighting in sorted(lasting, key=_worst_first)],
         "distinct": {"requests": tally.requests.count(), "callers": tally.callers.count()},
         "rules": [{"rule": rule, "count": tally.rules[rule]} for rule in facts.standing.rules],
         "noise": list(_noise(known)),
         "accepted": [_accepted(each, known, today) for each in facts.standing.accepted],
-        "transient": {
-            "settled_ms": _quantiles(tally.settled_ms),
-            "fingerprints": [
-                {
-                    "id": seen.id,
-                    "path": seen.difference.path,
-                    "kind": seen.difference.kind,
-                    "count": seen.gone,
-                }
-                for seen in sorted(pair.sightings, key=lambda seen: (-seen.gone, seen.id))
-                if seen.gone
-            ],
-        },
+        "transient": {"settled_ms": _quantiles(tally.settled_ms), "fingerprints": list(_gone(pair))},
     }
+
+
+def _entry(sighting: Sighting, known: Judged) -> FingerprintEntry:
+    compared = known.pair.tally.compared
+    return {
+        **_fingerprint(sighting),
+        "outcome": known.outcome_of[sighting.id],
+        "share": round(sighting.count / compared, 6) if compared else 0.0,
+        "requests": sighting.requests,
+        "callers": sighting.callers,
+    }
+
+
+def _gone(pair: PairEvidence) -> Iterator[TransientEntry]:
+    """What was no more when both sides were asked again, the most frequent first."""
+    for seen in sorted(pair.sightings, key=lambda seen: (-seen.gone, seen.id)):
+        if seen.gone:
+            difference = seen.difference
+            yield {"id": seen.id, "path": difference.path, "kind": difference.kind, "count": seen.gone}
 
 
 def _difference(tally: Tally, confidence: float) -> LatencyDifference:

@@ -1,7 +1,8 @@
 """The benchmark of judgement: what it counts as found, and that a small run finds what it should."""
 
-from benchmarks import judgement
-from benchmarks.judgement import MUTATIONS, TRUTH, Answer, Judged, Speed, by_deepdiff, judge, page, targets
+from benchmarks.comparison import PAIRS, page, targets
+from benchmarks.judgement import Judged, Speed, by_deepdiff, judge
+from benchmarks.mistakes import MUTATIONS, TRUTH, Answer
 
 DOCUMENTS = {
     "payment": [
@@ -58,4 +59,4 @@ def test_recall_precision_and_targets() -> None:
 def test_every_mutation_is_one_of_its_own() -> None:
     assert len(TRUTH) == len(MUTATIONS)
     assert all(each.rate >= 0.002 for each in MUTATIONS)
-    assert judgement.PAIRS == 10_000
+    assert PAIRS == 10_000
