@@ -18,12 +18,20 @@ _NUMBER: Final = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 _TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 
 
+#: The size of a drift where distance means nothing, or no more than is known to be noise.
+LEAST: Final = -1074
+#: Sizes are multiples of this, so that fields that always drift do not come in ever new combinations of sizes.
+_STEP: Final = 3
+#: A shadow may always be 2^3 seconds late. A timestamp of a wrong zone is off by far more.
+_LATE: Final = 3
+
+
 class Drift(NamedTuple):
     """`type` is `timestamp`, `uuid`, `token` or `number`. `size`: the values lie less than 2^size apart, in
-    seconds for timestamps, and -1074 where distance means nothing."""
+    seconds for timestamps; a multiple of 3, or LEAST."""
 
     type: str
-    size: int = -1074
+    size: int = LEAST
 
 
 def drift(legacy: Any, extracted: Any) -> Drift | None:
@@ -78,7 +86,10 @@ def _apart(kind: str, legacy: Any, extracted: Any) -> Drift | None:
         apart = abs(float(legacy) - float(extracted))
     except OverflowError:
         return None
-    return Drift(kind, math.frexp(apart)[1]) if math.isfinite(apart) else None
+    if not math.isfinite(apart):
+        return None
+    size = -(-math.frexp(apart)[1] // _STEP) * _STEP
+    return Drift(kind, max(size, _LATE) if kind == "timestamp" else size)
 
 
 def _is_number(value: Any) -> bool:

@@ -14,17 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from strangler.compare.drift import Drift
+from strangler.compare.drift import LEAST, Drift
 
 #: How often a side must have differed from itself in a field before that says anything.
-LEAST: Final = 5
+FEWEST: Final = 5
 #: The level of the test, before it is divided by the number of fields.
 LEVEL: Final = 0.05
-#: Values may lie this many times (as a power of two) further apart than they ever did on one side.
-_SLACK: Final = 2
-#: Two timestamps may always lie as far apart as a shadow may be late: 2^3 seconds. A wrong zone is far more.
-_LATE: Final = 3
-
 Finding = Literal["noise", "told_apart", "not_scalar", "too_few", "never_alone", "refused"]
 
 
@@ -37,7 +32,7 @@ class FieldTally:
     itself: int = 0
     sides: int = 0
     type: str = ""
-    size: int = -1074
+    size: int = LEAST
 
     @property
     def alone(self) -> int:
@@ -50,12 +45,24 @@ def chance(tally: FieldTally) -> float:
     tosses = tally.itself + tally.sides
     if not tosses:
         return 1.0
-    log_half = tosses * math.log(0.5)
-    terms = (
-        math.exp(math.lgamma(tosses + 1) - math.lgamma(k + 1) - math.lgamma(tosses - k + 1) + log_half)
-        for k in range(tally.sides, tosses + 1)
-    )
-    return min(1.0, math.fsum(terms))
+    if 2 * tally.sides > tosses:
+        return _tail(tosses, tally.sides)
+    return 1.0 - _tail(tosses, tosses - tally.sides + 1)
+
+
+def _tail(tosses: int, least: int) -> float:
+    """The chance of at least so many heads, more than half of the tosses: terms that shrink, until they are nothing."""
+    if least > tosses:
+        return 0.0
+    log_term = math.lgamma(tosses + 1) - math.lgamma(least + 1) - math.lgamma(tosses - least + 1)
+    term = math.exp(log_term + tosses * math.log(0.5))
+    total = 0.0
+    for heads in range(least, tosses + 1):
+        total += term
+        if term <= total * 1e-17:
+            break
+        term *= (tosses - heads) / (heads + 1)
+    return min(1.0, total)
 
 
 def findings(fields: Mapping[str, FieldTally], refused: frozenset[str]) -> dict[str, Finding]:
@@ -65,10 +72,7 @@ def findings(fields: Mapping[str, FieldTally], refused: frozenset[str]) -> dict[
 
 def explains(tally: FieldTally, drift: Drift) -> bool:
     """Whether a difference of a noisy field is of the noise's own type, and no wider than the noise."""
-    if drift.type != tally.type:
-        return False
-    most = tally.size + _SLACK
-    return drift.size <= (max(most, _LATE) if drift.type == "timestamp" else most)
+    return drift.type == tally.type and drift.size <= tally.size
 
 
 def _finding(tally: FieldTally, fields: int, is_refused: bool) -> Finding:
@@ -76,7 +80,7 @@ def _finding(tally: FieldTally, fields: int, is_refused: bool) -> Finding:
         return "never_alone"
     if not tally.type:
         return "not_scalar"
-    if tally.alone < LEAST:
+    if tally.alone < FEWEST:
         return "too_few"
     if chance(tally) < LEVEL / fields:
         return "told_apart"

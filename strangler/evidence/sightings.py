@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from strangler.compare import Difference, Drift, FieldTally, fingerprint
+from strangler.compare import Difference, Drift, FieldTally, explains, findings, fingerprint
 from strangler.evidence.judged import UNLISTED, Member, write_members
 from strangler.evidence.observation import Observation, Probe
 from strangler.evidence.sketch import Distinct
@@ -54,6 +54,7 @@ class _Pair:
     new_fields: set[str] = field(default_factory=set)
     new_combinations: Counter[str] = field(default_factory=Counter)
     unlisted: int = 0
+    noise: dict[str, FieldTally] | None = None  # by what the probes say now; None: to be asked
 
 
 class Sightings:
@@ -97,7 +98,7 @@ class Sightings:
             if kind is None:
                 kind = known.kinds[identity] = _Kind(seen.method, difference)
             known.new_kinds.add(identity)
-            members.append(Member(identity, difference.drift, gone))
+            members.append(Member(identity, _settled(known, identity, difference.drift), gone))
             if gone:
                 kind.gone += 1
                 continue
@@ -193,6 +194,18 @@ def _write(sql: sqlite3.Connection, pair: int, known: _Pair) -> None:
     known.new_combinations.clear()
 
 
+def _settled(known: _Pair, identity: str, drift: Drift | None) -> Drift | None:
+    """The drift, without its size where that is no more than is known to be noise: else fields that always drift
+    would come in more combinations of sizes than are kept."""
+    if drift is None:
+        return None
+    if known.noise is None:
+        found = findings(known.fields, frozenset())
+        known.noise = {name: known.fields[name] for name, finding in found.items() if finding == "noise"}
+    tally = known.noise.get(identity)
+    return Drift(drift.type) if tally is not None and explains(tally, drift) else drift
+
+
 def _combination(known: _Pair, members: list[Member | None]) -> str:
     listed = [member for member in members if member is not None]
     if len(listed) < len(members) or len(listed) > MEMBERS:
@@ -213,6 +226,7 @@ def _probed(known: _Pair, seen: Observation, probe: Probe) -> None:
         one, other = itself.get(name), sides.get(name)
         known.fields[name] = _counted(known.fields.get(name), one, other)
         known.new_fields.add(name)
+        known.noise = None
 
 
 def _counted(before: FieldTally | None, itself: Difference | None, sides: Difference | None) -> FieldTally:

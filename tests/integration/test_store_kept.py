@@ -2,12 +2,24 @@
 
 import random
 import sqlite3
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from strangler.compare import Difference, Drift, FieldTally
-from strangler.evidence import Example, Probe, Releases, Store, StoreError, read, read_recorded, within
+from strangler.evidence import (
+    Example,
+    Probe,
+    Releases,
+    Standing,
+    Store,
+    StoreError,
+    judged,
+    read,
+    read_recorded,
+    within,
+)
 from tests.integration.test_store import TYPE, V1, V2, mismatch, seen
 
 
@@ -33,7 +45,11 @@ def test_combinations_fields_rules_and_different_ones_are_read_back(path: Path) 
     shown, gone = by_path["$.at"], by_path["$.a"]
     assert (shown.count, shown.gone, shown.requests, shown.callers) == (12, 0, 6, 2)
     assert (gone.count, gone.gone) == (0, 12)
-    assert pair.combinations == {f"{shown.id}:timestamp:1 ~{gone.id}": 12}
+    # After five probes it is known to be noise, and its size says no more.
+    assert pair.combinations == {
+        f"{shown.id}:timestamp:1 ~{gone.id}": 5,
+        f"{shown.id}:timestamp:-1074 ~{gone.id}": 7,
+    }
     assert pair.fields[shown.id] == FieldTally(both=12, type="timestamp", size=1)
     assert pair.fields[gone.id] == FieldTally(itself=2)
     assert (pair.tally.requests.count(), pair.tally.callers.count(), pair.tally.probes) == (7, 2, 14)
@@ -41,6 +57,32 @@ def test_combinations_fields_rules_and_different_ones_are_read_back(path: Path) 
     assert pair.tally.faster_ms.quantile(1.0) == pytest.approx(1.0, rel=0.021)
     assert pair.tally.slower_ms.quantile(1.0) == pytest.approx(2.0, rel=0.021)
     assert pair.tally.settled_ms.quantile(1.0) == pytest.approx(1000.0, rel=0.021)
+
+
+def test_fields_that_always_drift_come_in_few_combinations(path: Path) -> None:
+    drawn = random.Random(1)
+
+    def moody(spread: int) -> tuple[Difference, ...]:
+        return tuple(
+            Difference(
+                "body",
+                f"$.{n}",
+                "value",
+                "number",
+                "number",
+                drift=Drift("number", 3 * drawn.randrange(spread)),
+            )
+            for n in range(12)
+        )
+
+    with Store.open(path) as store:
+        for _ in range(40):
+            store.record(seen("mismatch", differences=moody(6), probe=Probe(moody(6), moody(6))))
+        for _ in range(3_000):
+            store.record(seen("mismatch", differences=moody(6)))
+    pair = read(path)["r"].current
+    assert len(pair.combinations) < 100
+    assert judged(pair, Standing(), date(2026, 11, 24)).pair.tally.outcomes == {"mismatch": 0, "noise": 3_040}
 
 
 def test_too_many_combinations_stay_mismatches(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

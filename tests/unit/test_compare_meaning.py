@@ -186,15 +186,19 @@ def test_a_bad_rule_says_why_in_one_line(kind: str, place: str, how: str, says: 
 
 
 DRIFTS = [
-    ("2026-11-24T10:00:00Z", "2026-11-24T10:00:03Z", ("timestamp", 2)),
+    ("2026-11-24T10:00:00Z", "2026-11-24T10:00:03Z", ("timestamp", 3)),
     ("2026-11-24T10:00:00Z", "2026-11-24T10:00:00", None),  # lost its offset: another format
     ("2026-11-24T10:00:00Z", "yesterday", None),
     ("6ba7b810-9dad-11d1-80b4-00c04fd430c8", "6ba7b811-9dad-11d1-80b4-00c04fd430c8", ("uuid", -1074)),
     ("a8f5f167f44f4964e6c998de", "b9a5f167f44f4964e6c998df", ("token", -1074)),
     ("a8f5f167f44f4964e6c998de", "a8f5", None),
     ("Ada", "Bob", None),
-    (1000, 1003, ("number", 2)),
-    ("1000", "1003", ("number", 2)),
+    (1000, 1003, ("number", 3)),
+    (1000, 1008, ("number", 6)),
+    (0.25, 0.5, ("number", 0)),
+    ("2026-11-24T10:00:00.001Z", "2026-11-24T10:00:00.002Z", ("timestamp", 3)),
+    ("2026-11-24T10:00:00Z", "2026-11-24T11:00:00Z", ("timestamp", 12)),
+    ("1000", "1003", ("number", 3)),
     (True, False, None),
     (None, 1, None),
     (10**400, 1, None),
@@ -210,7 +214,7 @@ def test_the_drift_of_a_field_is_that_of_all_its_places() -> None:
     (same,) = compared(
         [{"n": 1, "k": "a"}, {"n": 1, "k": "b"}], [{"n": 2, "k": "a"}, {"n": 9, "k": "b"}]
     ).differences
-    assert same.drift == ("number", 4)
+    assert same.drift == ("number", 6)
     at = "2026-11-24T10:00:0"
     (mixed,) = compared(
         [{"k": "a", "t": at + "1Z"}, {"k": "b", "t": "x"}], [{"k": "a", "t": at + "2Z"}, {"k": "b", "t": "y"}]

@@ -2,6 +2,8 @@
 
 from collections import Counter
 from datetime import date
+from fractions import Fraction
+from math import comb
 
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ from strangler.evidence.sketch import KEPT, Distinct
 from strangler.evidence.tally import Histogram, ranked
 
 TODAY = date(2026, 11, 24)
-NOISY = FieldTally(both=50, itself=2, sides=3, type="timestamp", size=1)
+NOISY = FieldTally(both=50, itself=2, sides=3, type="timestamp", size=3)
 PLAIN = Standing()
 
 
@@ -49,7 +51,8 @@ def test_what_is_learned_late_holds_for_what_was_seen_early() -> None:
 @pytest.mark.parametrize(
     ("member", "outcome"),
     [
-        ("t:timestamp:2", "noise"),
+        ("t:timestamp:3", "noise"),
+        ("t:timestamp:-1074", "noise"),  # known to be no wider when it was seen
         ("t:timestamp:12", "mismatch"),  # an hour off: wider than the noise ever was
         ("t:token:1", "mismatch"),  # of another type
         ("t", "mismatch"),  # of no type: the format is still checked
@@ -111,6 +114,13 @@ def test_the_test_is_corrected_for_the_number_of_fields() -> None:
     assert findings({"f": tally}, frozenset())["f"] == "told_apart"
     others = {f"o{number}": FieldTally(both=9, type="uuid") for number in range(9)}
     assert findings({"f": tally} | others, frozenset())["f"] == "noise"
+
+
+@pytest.mark.parametrize(("itself", "sides"), [(3, 0), (0, 3), (7, 7), (10, 30), (100, 130), (1_000, 1_100)])
+def test_chance_is_that_of_coins(itself: int, sides: int) -> None:
+    tosses = itself + sides
+    exact = Fraction(sum(comb(tosses, heads) for heads in range(sides, tosses + 1)), 2**tosses)
+    assert chance(FieldTally(itself=itself, sides=sides)) == pytest.approx(float(exact), rel=1e-6)
 
 
 @given(st.integers(0, 60), st.integers(0, 60))
