@@ -174,6 +174,7 @@ def test_what_reaches_an_upstream_has_one_reading(world: World, data: bytes, siz
 @FUZZ
 @given(said=mutated(ANSWERS, 1))
 @example(said=b"HTTP/1.1 200\r\n\r\n OK\r\nContent-Length: 5\r\n\r\nhello")
+@example(said=b"HTTP/1.1 103 Early Hints\r\n\r\n\nHTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno")
 def test_an_answer_is_passed_on_in_its_one_reading_or_not_at_all(world: World, said: bytes) -> None:
     world.answer = said
     got, orderly = world.say([b"GET / HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n"])
@@ -183,6 +184,5 @@ def test_an_answer_is_passed_on_in_its_one_reading_or_not_at_all(world: World, s
         return  # cut, and looks like it
     if heard.every(b"content-type") == [b"application/problem+json"] and heard.start[1] in (b"502", b"504"):
         return
-    # Empty lines before an answer are skipped, as before a request (RFC 9112 section 2.2).
-    meant, _ = read_answer(said.lstrip(b"\r\n"))  # Odd or Unfinished fails the test: then it had to be 502
+    meant, _ = read_answer(said, skips=True)  # Odd or Unfinished fails the test: then it had to be 502
     assert (heard.start[1], heard.body) == (meant.start[1], meant.body)

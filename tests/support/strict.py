@@ -109,9 +109,14 @@ def read_request(data: bytes, at: int = 0) -> tuple[Message, int]:
     return Message(message.start, fields, body), at
 
 
-def read_answer(data: bytes, at: int = 0, *, closed: bool = True) -> tuple[Message, int]:
-    """The answer to a GET that begins at `at`, without those that only inform; `closed` ends what nothing frames."""
+def read_answer(data: bytes, at: int = 0, *, closed: bool = True, skips: bool = False) -> tuple[Message, int]:
+    """The answer to a GET that begins at `at`, without those that only inform; `closed` ends what nothing frames.
+
+    `skips`: line ends before a message are skipped, as a receiver may (RFC 9112 section 2.2).
+    """
     while True:
+        while skips and data[at : at + 1] in (b"\r", b"\n") and data[at:]:
+            at += 1
         line, at = _line(data, at)
         start = _STATUS.fullmatch(line)
         if start is None:
