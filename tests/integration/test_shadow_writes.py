@@ -34,6 +34,11 @@ class Observer:
     seen: list[Observation] = field(default_factory=list)
 
     async def use(self, table: Table) -> None:
+        # Nobody is asked a second time, by chance or otherwise: these tests count what arrives.
+        quiet = (
+            replace(route, compare=replace(route.compare, noise=0, confirm=None)) for route in table.routes
+        )
+        table = replace(table, routes=tuple(quiet))
         await self.mirror.use(table)
         self.pipeline.table = table
 
@@ -71,8 +76,7 @@ def marked_table(port: int) -> Table:
 version: 1
 upstreams: {{old: {{url: "http://127.0.0.1:{port}"}}, new: {{url: "http://127.0.0.1:{port}"}}}}
 legacy: old
-routes: [{{name: pay, match: "/pay/{{id}}", extracted: new, shadow: 100%, shadow_writes: marked,
-  compare: {{noise: 0%, confirm: none}}}}]
+routes: [{{name: pay, match: "/pay/{{id}}", extracted: new, shadow: 100%, shadow_writes: marked}}]
 """
     return parse(text.encode(), file="f", check_rule=lambda _: None)
 
