@@ -36,9 +36,23 @@ TRAFFIC: Final = tuple(
     for what in ("1xx", "2xx", "3xx", "4xx", "5xx", "failed")
 )
 
+#: Callers of the extracted side that the legacy side was asked to answer in its place: `fallback` when the extracted
+#: side was asked and failed before its first byte, `rerouted` when nobody asked it because its breaker was open,
+#: `refused` when there were too many of them at once and the caller got a 503.
+INSTEAD: Final = ("fallback", "rerouted", "refused")
+
+#: How long callers waited for the head of an answer, per side: counts in buckets of 4 %, as the evidence has them.
+#: Bucket `i` holds up to `GROWTH ** i` milliseconds and more than `GROWTH ** (i - 1)`.
+GROWTH: Final = 1.02 / 0.98
+FASTEST: Final = -58  # up to 0.098 ms, and whatever is faster
+SLOWEST: Final = 275  # 60 s, and whatever is slower
+WAITS: Final = tuple(
+    f"{side}_wait_{bucket}" for side in ("legacy", "extracted") for bucket in range(FASTEST, SLOWEST + 1)
+)
+
 #: `eligible` counts when a request that is to be copied begins, `handed` or a skip when it has ended. So on a
 #: dead worker's sheet the difference is what it took with it.
-COLUMNS: Final = (*TRAFFIC, "retried", "eligible", "handed", *GATEWAY_SKIPS)
+COLUMNS: Final = (*TRAFFIC, "retried", *INSTEAD, "eligible", "handed", *GATEWAY_SKIPS, *WAITS)
 INDEX: Final = {name: index for index, name in enumerate(COLUMNS)}
 
 NAME: Final = 512  # a route's name has 100 characters at most, 400 bytes in UTF-8
@@ -46,6 +60,7 @@ CAPACITY: Final = 32_768  # rows; the file is sparse, so unused rows take no mem
 _MAGIC: Final = b"strangler.sheet/1"
 _HEADER: Final = 64
 _ROW: Final = NAME + 8 * len(COLUMNS)
+_NOTHING: Final = bytes(8 * len(COLUMNS))
 
 
 class SheetFull(RuntimeError):
@@ -122,6 +137,9 @@ def _rows(data: mmap.mmap) -> Iterator[tuple[str, dict[str, int]]]:
         if length == 0:
             return
         name = data[start + 2 : start + 1 + length].decode(errors="replace")
+        if data[start + NAME : start + _ROW] == _NOTHING:
+            yield name, {}
+            continue
         counts = layout.unpack_from(data, start + NAME)
         yield name, {column: count for column, count in zip(COLUMNS, counts, strict=True) if count}
 

@@ -11,6 +11,7 @@ from strangler.routes.reader import Reader, Shape, line_of
 from strangler.routes.units import (
     or_none,
     parse_connections,
+    parse_count,
     parse_days,
     parse_duration,
     parse_percent,
@@ -18,7 +19,7 @@ from strangler.routes.units import (
 )
 from strangler.routes.values import parse_access_log, parse_file
 
-_LIMITS = Shape("limits", ("head", "body", "head_time", "idle", "stall", "connections"))
+_LIMITS = Shape("limits", ("head", "body", "head_time", "idle", "stall", "connections", "fallbacks"))
 _TLS = Shape("tls", ("certificate", "key"), ("certificate", "key"))
 
 _RETENTION = Shape("evidence", ("keep", "size"))
@@ -45,6 +46,9 @@ def read_limits(reader: Reader, fields: dict[str, Node]) -> Limits:
         idle=reader.optional(limits, "idle", parse_duration, default.idle),
         stall=reader.optional(limits, "stall", parse_duration, default.stall),
         connections=reader.optional(limits, "connections", parse_connections, default.connections),
+        fallbacks=reader.optional(
+            limits, "fallbacks", partial(parse_count, least=0, most=100_000), default.fallbacks
+        ),
     )
 
 

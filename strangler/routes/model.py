@@ -89,6 +89,7 @@ class Limits:
     idle: float = 75.0  # between two requests on one connection
     stall: float = 60.0  # a caller who neither sends what it announced nor reads its answer
     connections: int = 10_000  # open at once, per worker
+    fallbacks: int = 256  # requests of extracted sides that the legacy side answers at once, per worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,29 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True)
+class Health:
+    """How an upstream's endpoints are asked whether they are well. Times in seconds."""
+
+    path: str
+    every: float = 5.0
+    timeout: float = 2.0
+    down: int = 2  # so many bad answers in a row take an endpoint out
+    up: int = 2  # so many good ones bring it back
+
+
+@dataclass(frozen=True, slots=True)
+class Breaking:
+    """When an endpoint is asked no more: of at least `least` requests within `window` seconds, a share failed."""
+
+    failures: Percent = 50_000
+    least: int = 5
+    window: float = 10.0
+    open: float = 5.0  # seconds until it is tried again
+
+
+@dataclass(frozen=True, slots=True)
 class Upstream:
-    """A named service. `tls` is None for plain HTTP; `health` is a path or None."""
+    """A named service. `tls` is None for plain HTTP; `breaker` None never breaks."""
 
     name: str
     host: str
@@ -109,11 +131,18 @@ class Upstream:
     timeouts: Timeouts = field(default_factory=Timeouts)
     connections: int = 512  # the pool's size, per worker
     tls: UpstreamTls | None = None
-    health: str | None = None
+    health: Health | None = None
+    breaker: Breaking | None = field(default_factory=Breaking)
+    more: tuple[Address, ...] = ()  # endpoints beside the first
+
+    @property
+    def endpoints(self) -> tuple[Address, ...]:
+        """Every place where the service answers, the first of the file first."""
+        return Address(self.host, self.port), *self.more
 
     @property
     def authority(self) -> str:
-        """The host and port as they stand in a URL (RFC 3986 section 3.2)."""
+        """The first endpoint's host and port as they stand in a URL (RFC 3986 section 3.2)."""
         return str(Address(self.host, self.port))
 
 
@@ -220,6 +249,21 @@ class CompareRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Ramp:
+    """The steps that a share climbs by itself, and what the evidence must show before each. Rates are 0 … 1."""
+
+    steps: tuple[Percent, ...] = (1_000, 5_000, 25_000, 50_000, 100_000)
+    hold: float = 600.0  # seconds on each step, at least
+    match: float | None = 0.999  # of the compared pairs; None: nothing is asked of them
+    errors: float | None = 0.001  # by so much the extracted side's error rate may exceed the legacy side's
+    p99: float | None = 1.2  # so many times the legacy side's 99th percentile of latency
+    coverage: float = 0.95  # of the eligible exchanges
+    requests: int | None = None  # different requests; None: 20, or 1 where the path has no parameter
+    callers: int = 20  # different callers
+    back: Literal["zero", "step"] = "zero"  # where a rollback goes: to 0 %, or to the last good step
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """A method-and-path pattern, with the upstream that takes it over. `line` is where the file says so."""
 
@@ -234,6 +278,8 @@ class Route:
     line: int = 0
     shadow_writes: ShadowWrites = "never"
     shadow_headers: ShadowHeaders = field(default_factory=ShadowHeaders)
+    fallback: bool | None = None  # None: for requests that change nothing
+    ramp: Ramp | None = None
 
     @property
     def stage(self) -> Stage:

@@ -33,12 +33,14 @@ from strangler.routes.model import (
 )
 from strangler.routes.nodes import Node, Unreadable, read_document
 from strangler.routes.pattern import check_rewrite
+from strangler.routes.ramp_section import read_ramp
 from strangler.routes.reader import Reader, Shape, checked_name
 from strangler.routes.units import parse_percent
 from strangler.routes.upstream_section import read_upstream
 from strangler.routes.values import (
     IDENTITY_KINDS,
     parse_address,
+    parse_flag,
     parse_identity,
     parse_network,
     parse_shadow_writes,
@@ -58,10 +60,9 @@ _ROUTE = Shape(
     "a route",
     (
         *("name", "match", "extracted", "share", "shadow", "shadow_writes", "shadow_headers"),
-        *("rewrite", "headers", "compare"),
+        *("rewrite", "headers", "compare", "fallback", "ramp"),
     ),
     ("name", "match", "extracted"),
-    frozenset({"ramp", "fallback"}),
 )
 
 _LISTEN = Address("127.0.0.1", 8080)
@@ -234,6 +235,8 @@ class _TableReader:
             fields, "shadow_writes", parse_shadow_writes, "never"
         )
         shadow_headers = read_shadow_headers(self._reader, fields)
+        fallback: bool | None = self._reader.optional(fields, "fallback", parse_flag, None)
+        ramp = read_ramp(self._reader, fields["ramp"]) if "ramp" in fields else None
         if match is None:
             return None
         return Route(
@@ -248,6 +251,8 @@ class _TableReader:
             item.line,
             shadow_writes=shadow_writes,
             shadow_headers=shadow_headers,
+            fallback=fallback,
+            ramp=ramp,
         )
 
     def _rewrite(self, fields: dict[str, Node], path: PathPattern | None) -> str | None:

@@ -21,12 +21,11 @@ _UNPRINTABLE_NAME = re.compile(r"[\s/]")
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The keys of one kind of mapping. `later` are promised by the format but not built in this release."""
+    """The keys of one kind of mapping."""
 
     what: str
     known: tuple[str, ...]
     required: tuple[str, ...] = ()
-    later: frozenset[str] = frozenset()
 
 
 class Reader:
@@ -115,8 +114,6 @@ class Reader:
         for key, key_node, value in self.entries(node, shape.what):
             if key in shape.known:
                 fields[key] = value
-            elif key in shape.later:
-                self.fault(key_node, f"the key {shown(key)} of {shape.what} is not supported by this release")
             else:
                 hint = self.suggestion(key, shape.known)
                 self.fault(key_node, f"unknown key {shown(key)} in {shape.what}{hint}")

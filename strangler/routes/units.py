@@ -31,7 +31,8 @@ _UNITS_MEANT = {
     }.items()
     for spelling in spellings
 }
-_NUMBER_OF_CONNECTIONS = re.compile(r"[0-9]{1,7}")
+_COUNT = re.compile(r"[0-9]{1,9}")
+_FACTOR = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)x")
 #: As many descriptors as Linux lets a process have unless told otherwise (fs.nr_open).
 _MOST_CONNECTIONS = 1_000_000
 
@@ -123,11 +124,28 @@ def format_size(size: int) -> str:
     return f"{size // _BYTES[unit]}{unit}" if size else "0B"
 
 
+def parse_count(text: str, *, least: int, most: int) -> int:
+    """A whole number of something. ValueError otherwise."""
+    if not _COUNT.fullmatch(text) or not least <= int(text) <= most:
+        raise ValueError(f"write a whole number from {least} to {most}")
+    return int(text)
+
+
 def parse_connections(text: str) -> int:
     """How many connections may be open at once. ValueError otherwise."""
-    if not _NUMBER_OF_CONNECTIONS.fullmatch(text) or not 1 <= int(text) <= _MOST_CONNECTIONS:
-        raise ValueError(f"write a whole number from 1 to {_MOST_CONNECTIONS}")
-    return int(text)
+    return parse_count(text, least=1, most=_MOST_CONNECTIONS)
+
+
+def parse_factor(text: str) -> float:
+    """`1.2x`: so many times, from once to a hundred times. ValueError says what to write instead."""
+    found = _FACTOR.fullmatch(text)
+    if found is None:
+        if _NUMBER.fullmatch(text):
+            raise ValueError(f"the x is missing: write {text}x")
+        raise ValueError("write how many times, such as 1.2x")
+    if not 1 <= float(found[1]) <= 100:
+        raise ValueError("write a factor from 1x to 100x")
+    return float(found[1])
 
 
 def or_none(convert: Callable[[str], T]) -> Callable[[str], T | None]:

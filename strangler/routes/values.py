@@ -143,7 +143,7 @@ def parse_flag(text: str) -> bool:
     return text == "true"
 
 
-def parse_health(text: str) -> str:
+def parse_health_path(text: str) -> str:
     """The path of a health check, perhaps with a query."""
     if not _PATH.fullmatch(text):
         raise ValueError("write a path such as /healthz")

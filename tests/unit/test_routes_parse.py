@@ -20,6 +20,7 @@ from strangler.routes import (
     CompareRules,
     Faults,
     HeaderEdits,
+    Health,
     IdentitySource,
     Limits,
     ListenerTls,
@@ -132,7 +133,7 @@ def test_a_whole_file() -> None:
     assert found.upstreams == {
         "monolith": Upstream("monolith", "127.0.0.1", 8001),
         "payments": Upstream(
-            "payments", "payments.internal", 80, timeouts=Timeouts.of(0.25), health="/healthz?deep=1"
+            "payments", "payments.internal", 80, timeouts=Timeouts.of(0.25), health=Health("/healthz?deep=1")
         ),
         "secure": Upstream(
             "secure",
