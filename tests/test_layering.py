@@ -69,6 +69,9 @@ PURE = (
             "documents",
             "judged",
             "sketch",
+            "rates",
+            "step",
+            "window",
         )
     ),
 )

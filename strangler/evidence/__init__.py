@@ -1,28 +1,32 @@
 """What have we seen? Observations are counted into evidence, and evidence is read as a report.
 
-Pure: observation, tally, bounds, verdict, report, changes, words, documents, judged, sketch. Not pure: store and
-reading (SQLite), render.
+Pure: observation, tally, bounds, rates, verdict, step, window, report, changes, words, documents, judged, sketch. Not
+pure: store and reading (SQLite), render.
 """
 
 from strangler.evidence.changes import Change, Changes, ReportError, RouteChange, compare_reports, read_report
 from strangler.evidence.documents import html, junit, markdown
 from strangler.evidence.judged import Acceptance, Standing, judged
-from strangler.evidence.model import Evidence, Kept, PairEvidence, RouteEvidence, Sighting
+from strangler.evidence.model import Evidence, Kept, PairEvidence, RouteEvidence, Served, Sighting
 from strangler.evidence.observation import Example, Observation, Outcome, Probe, Releases, example
-from strangler.evidence.reading import read
+from strangler.evidence.rates import Rate
+from strangler.evidence.reading import read, read_served
 from strangler.evidence.recorded import Recorded, can_be_asked, examples_of, read_recorded, within
 from strangler.evidence.render import render_changes, render_report
 from strangler.evidence.report import RouteFacts, build, fingerprint
 from strangler.evidence.schema import StoreError
 from strangler.evidence.shape import FingerprintDetail, Report, RouteReport
+from strangler.evidence.step import Check, Seen, StepGate, StepVerdict, alarm, duration, judge_step
 from strangler.evidence.store import Store
 from strangler.evidence.tally import Histogram, Tally
-from strangler.evidence.verdict import Gate, Verdict, judge
+from strangler.evidence.verdict import Gate, Verdict, judge, number
+from strangler.evidence.window import Snapshot, extracted_rate, legacy_rate, seen_since, snapshot
 
 __all__ = [
     "Acceptance",
     "Change",
     "Changes",
+    "Check",
     "Evidence",
     "Example",
     "FingerprintDetail",
@@ -33,6 +37,7 @@ __all__ = [
     "Outcome",
     "PairEvidence",
     "Probe",
+    "Rate",
     "Recorded",
     "Releases",
     "Report",
@@ -41,27 +46,41 @@ __all__ = [
     "RouteEvidence",
     "RouteFacts",
     "RouteReport",
+    "Seen",
+    "Served",
     "Sighting",
+    "Snapshot",
     "Standing",
+    "StepGate",
+    "StepVerdict",
     "Store",
     "StoreError",
     "Tally",
     "Verdict",
+    "alarm",
     "build",
     "can_be_asked",
     "compare_reports",
+    "duration",
     "example",
     "examples_of",
+    "extracted_rate",
     "fingerprint",
     "html",
     "judge",
+    "judge_step",
     "judged",
     "junit",
+    "legacy_rate",
     "markdown",
+    "number",
     "read",
     "read_recorded",
     "read_report",
+    "read_served",
     "render_changes",
     "render_report",
+    "seen_since",
+    "snapshot",
     "within",
 ]

@@ -9,7 +9,7 @@ somebody says that it is lost.
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -23,7 +23,17 @@ from strangler.evidence.sketch import Distinct
 from strangler.evidence.tally import Histogram, Tally
 
 #: The histograms of a tally, under the names that the table `latency` has them.
-HISTOGRAMS: Final = ("legacy", "extracted", "slower", "faster", "settled")
+HISTOGRAMS: Final = (
+    *("legacy", "extracted", "slower", "faster", "settled"),
+    *("legacy_wait", "extracted_wait"),
+)
+#: What a worker counts of its callers' traffic comes under names that begin so: `traffic:legacy_2xx`.
+TRAFFIC: Final = "traffic:"
+#: What a route name is for requests that no route claims.
+UNCLAIMED: Final = ""
+#: How many different ones there were, over all time and since the last mark, as columns of a pair.
+_SKETCHES: Final = ("requests", "callers", "recent_requests", "recent_callers")
+HOUR: Final = 3600.0
 #: Retired workers remembered, so that something late from one of them is not counted twice.
 _RETIRED: Final = 1000
 
@@ -34,6 +44,7 @@ class Fold:
 
     worker: str
     routes: dict[str, dict[str, int]] = field(default_factory=dict)
+    at: float = 0.0  # Unix seconds, when it was last told
 
     def update(self, counters: Mapping[str, Mapping[str, int]]) -> None:
         """Take newer counters; what they do not name stays."""
@@ -57,7 +68,14 @@ class Retired:
     worker: str
 
 
-Entry = Observation | Fold | Lost | Retired | Keep
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """From here on the different requests and callers of the route are counted anew, beside those of all time."""
+
+    route: str
+
+
+Entry = Observation | Fold | Lost | Retired | Keep | Mark
 
 
 @dataclass(slots=True)
@@ -112,13 +130,14 @@ class Books:
         self._retired = {worker for (worker,) in sql.execute("SELECT worker FROM retired")}
         self._sightings = Sightings(sql, self._random)
         self._sample = Sample(sql, self._random)
-        self._sketches: dict[int, tuple[Distinct, Distinct]] = {}
+        self._sketches: dict[int, tuple[Distinct, ...]] = {}
         self._new_batch()
 
     def _new_batch(self) -> None:
         self._tallies: defaultdict[int, Tally] = defaultdict(Tally)
         self._touched: set[tuple[str, str]] = set()
         self._counted: set[tuple[str, str, str]] = set()
+        self._served: Counter[tuple[int, str, str]] = Counter()
 
     @property
     def workers(self) -> frozenset[str]:
@@ -133,7 +152,9 @@ class Books:
         self._stale = True
         try:
             for entry in batch.entries:
-                if not isinstance(entry, Keep):
+                if isinstance(entry, Mark):
+                    self._mark(entry.route)
+                elif not isinstance(entry, Keep):
                     self._enter(entry)
             self._refused(batch.refused)
             self._write()
@@ -158,7 +179,7 @@ class Books:
             case Fold():
                 for route, names in entry.routes.items():
                     for name, count in names.items():
-                        self._count(entry.worker, route, name, count)
+                        self._count(entry.worker, route, name, count, entry.at)
             case Lost():
                 for route, handed in entry.handed.items():
                     self._settle(entry.worker, route, handed, entry.reason)
@@ -167,7 +188,7 @@ class Books:
 
     # -- what a gateway worker says ------------------------------------------------------------------
 
-    def _count(self, worker: str, route: str, name: str, count: int) -> None:
+    def _count(self, worker: str, route: str, name: str, count: int, at: float) -> None:
         if name == "handed":
             account = self._account(worker, route)
             account.handed = max(account.handed, count)
@@ -177,7 +198,28 @@ class Books:
         if added > 0:
             self._counters[key] = count
             self._counted.add(key)
-            self._skip(route, name, added)
+            if name.startswith(TRAFFIC):
+                self._pass(route, name.removeprefix(TRAFFIC), added, at)
+            else:
+                self._skip(route, name, added)
+
+    def _pass(self, route: str, name: str, added: int, at: float) -> None:
+        """Traffic that has passed since the worker last told."""
+        side, _, what = name.partition("_")
+        waited = what.removeprefix("wait_")
+        if waited == what and what:
+            self._serve(at, route, side, added)
+        if route == UNCLAIMED:
+            return
+        tally = self._tallies[self._place(route)]
+        if waited != what:
+            waits: Histogram = getattr(tally, f"{side}_wait_ms")
+            waits.buckets[int(waited)] += added
+        else:
+            tally.traffic[name] += added
+
+    def _serve(self, at: float, route: str, what: str, count: int) -> None:
+        self._served[int(at // HOUR), route, what] += count
 
     def _settle(self, worker: str, route: str, handed: int, reason: str) -> None:
         """Lose what is pending of the first `handed` exchanges; what was handed over later is not meant."""
@@ -215,6 +257,8 @@ class Books:
         nameless = skipped and "" in seen.releases  # no answer said which releases these are
         pair = self._place(seen.route) if nameless else self._pair(seen.route, seen.releases)
         self._tallies[pair].add(seen)
+        if seen.shadow.startswith("shadow_legacy"):
+            self._serve(seen.at, seen.route, "shadow_legacy", 1)
         if not skipped:
             self._bare.discard(pair)
         if seen.differences or seen.gone or seen.probe is not None:
@@ -275,6 +319,7 @@ class Books:
         for pair, tally in self._tallies.items():
             _write_tally(self._sql, pair, tally)
             self._write_sketches(pair, tally)
+        _add(self._sql, "served", ((*key, count) for key, count in self._served.items()))
         self._sightings.write()
         self._sample.write()
         self._sql.executemany(
@@ -290,14 +335,22 @@ class Books:
         """How many different requests and callers there were cannot be added up in SQL."""
         known = self._sketches.get(pair)
         if known is None:
-            row = self._sql.execute("SELECT requests, callers FROM pair WHERE id = ?", (pair,)).fetchone()
-            known = self._sketches[pair] = (Distinct.of(row[0]), Distinct.of(row[1]))
+            columns = ", ".join(_SKETCHES)
+            row = self._sql.execute(f"SELECT {columns} FROM pair WHERE id = ?", (pair,)).fetchone()
+            known = self._sketches[pair] = tuple(Distinct.of(data) for data in row)
         before = [sketch.data for sketch in known]
-        known[0].merge(tally.requests)
-        known[1].merge(tally.callers)
+        for sketch, more in zip(known, (tally.requests, tally.callers) * 2, strict=True):
+            sketch.merge(more)
         after = [sketch.data for sketch in known]
         if before != after:
-            self._sql.execute("UPDATE pair SET requests = ?, callers = ? WHERE id = ?", (*after, pair))
+            columns = ", ".join(f"{name} = ?" for name in _SKETCHES)
+            self._sql.execute(f"UPDATE pair SET {columns} WHERE id = ?", (*after, pair))
+
+    def _mark(self, route: str) -> None:
+        pair = self._place(route)
+        recent = ", ".join(f"{name} = NULL" for name in _SKETCHES[2:])
+        self._sql.execute(f"UPDATE pair SET {recent} WHERE id = ?", (pair,))
+        self._sketches.pop(pair, None)
 
 
 def _write_tally(sql: sqlite3.Connection, pair: int, tally: Tally) -> None:
@@ -310,6 +363,7 @@ def _write_tally(sql: sqlite3.Connection, pair: int, tally: Tally) -> None:
     _add(sql, "outcome", ((pair, outcome, n) for outcome, n in tally.outcomes.items()))
     _add(sql, "skip", ((pair, reason, n) for reason, n in tally.skipped.items()))
     _add(sql, "status", ((pair, legacy, extracted, n) for (legacy, extracted), n in tally.statuses.items()))
+    _add(sql, "traffic", ((pair, name, n) for name, n in tally.traffic.items()))
     _add(sql, "rule", ((pair, rule, n) for rule, n in tally.rules.items()))
     sql.execute("UPDATE pair SET probes = probes + ? WHERE id = ?", (tally.probes, pair))
     for name in HISTOGRAMS:

@@ -19,6 +19,11 @@ from typing import Final
 PRIOR_MATCH: Final = 1.0
 PRIOR_MISMATCH: Final = 0.2
 
+_PRIOR: Final = (PRIOR_MATCH, PRIOR_MISMATCH)
+#: For a quantile the rate is known, and the mixture lies around it, as if so many values beyond it had been seen: so
+#: its band is narrowest at some ten times as many.
+PRIOR_BEYOND: Final = 5.0
+
 #: More pairs than this is "never": at a hundred a second they take four months.
 _NEVER: Final = 10**9
 _STEPS: Final = 60  # halvings of [0, 1] down to what a double tells apart
@@ -67,26 +72,28 @@ def pairs_needed(matches: int, pairs: int, target: float, confidence: float = 0.
     return enough
 
 
-def median_ranks(count: int, confidence: float = 0.95) -> tuple[int, int]:
-    """The ranks (from 1) of the smallest and the largest of `count` sorted values that may be the median; a rank of 0
-    or `count` + 1 is no value at all.
+def quantile_ranks(count: int, share: float, confidence: float = 0.95) -> tuple[int, int]:
+    """The ranks (from 1) of the smallest and the largest of `count` sorted values that may be the quantile of `share`
+    (0.5 is the median); a rank of 0 or `count` + 1 is no value at all.
 
-    How many values lie below the true median is a coin's game, so this holds at every look, as the intervals do
+    How many values lie below the true quantile is a coin's game, so this holds at every look, as the intervals do
     (Howard, Ramdas 2022, "Sequential estimation of quantiles with applications to A/B testing", section 3).
     """
     if count == 0:
         return 0, 1
+    likely = round(share * count)
+    prior = (PRIOR_BEYOND * share / (1 - share), PRIOR_BEYOND)
 
     def first(beyond: int, within: int) -> int:
         while abs(within - beyond) > 1:
             middle = (beyond + within) // 2
-            if _possible(middle, count, 0.5, confidence):
+            if _possible(middle, count, share, confidence, prior):
                 within = middle
             else:
                 beyond = middle
         return within
 
-    return first(-1, count // 2), first(count + 1, count // 2) + 1
+    return first(-1, likely), first(count + 1, likely) + 1
 
 
 def _edge(matches: int, pairs: int, confidence: float, *, outside: float, inside: float) -> float:
@@ -100,13 +107,13 @@ def _edge(matches: int, pairs: int, confidence: float, *, outside: float, inside
     return inside
 
 
-def _possible(matches: int, pairs: int, rate: float, confidence: float) -> bool:
+def _possible(
+    matches: int, pairs: int, rate: float, confidence: float, prior: tuple[float, float] = _PRIOR
+) -> bool:
     if rate <= 0.0 or rate >= 1.0:
         return (rate >= 1.0 and matches == pairs) or (rate <= 0.0 and matches == 0)
     mismatches = pairs - matches
-    mixture = _log_beta(PRIOR_MATCH + matches, PRIOR_MISMATCH + mismatches) - _log_beta(
-        PRIOR_MATCH, PRIOR_MISMATCH
-    )
+    mixture = _log_beta(prior[0] + matches, prior[1] + mismatches) - _log_beta(*prior)
     likelihood = matches * math.log(rate) + mismatches * math.log1p(-rate)
     return mixture - likelihood < -math.log1p(-confidence)
 

@@ -81,5 +81,16 @@ class RouteEvidence:
         return total(pair.tally for pair in self.pairs)
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """How many requests of a route a side was asked in an hour (of Unix time). `name`: legacy, extracted, or
+    shadow_legacy for copies. Route "" is what no route claims."""
+
+    hour: int
+    route: str
+    name: str
+    count: int
+
+
 #: Route name -> its evidence. A route that nothing is known of is not in it.
 Evidence = Mapping[str, RouteEvidence]

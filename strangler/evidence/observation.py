@@ -17,6 +17,12 @@ BODY_LIMIT: Final = 4096
 TARGET_LIMIT: Final = 2048
 
 
+#: What a shadow was answered with: a status below 500, a 5xx, or nothing whole.
+SHADOWS: Final = tuple(
+    f"shadow_{side}_{how}" for side in ("legacy", "extracted") for how in ("ok", "5xx", "failed")
+)
+
+
 class Releases(NamedTuple):
     """The versions of the two sides that gave the answers; "" where a side did not say."""
 
@@ -67,7 +73,7 @@ class Observation:
 
     When both sides were asked again, `differences` are those that were still there, `gone` those that were not, and
     `settled_ms` is the time until then. `rules` had work to do; `probe` is there when the side that answered was
-    asked twice.
+    asked twice. `shadow` says which side was sent the copy and how that went, as one of SHADOWS; "" when none was sent.
     """
 
     route: str
@@ -88,3 +94,4 @@ class Observation:
     settled_ms: float | None = None
     rules: frozenset[str] = frozenset()
     probe: Probe | None = None
+    shadow: str = ""

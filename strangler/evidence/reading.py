@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from strangler.compare import Difference, FieldTally, Kind, Where
-from strangler.evidence.model import Evidence, Kept, PairEvidence, RouteEvidence, Sighting
+from strangler.evidence.model import Evidence, Kept, PairEvidence, RouteEvidence, Served, Sighting
 from strangler.evidence.observation import UNKNOWN, Releases
 from strangler.evidence.schema import open_for_reading, store_error
 from strangler.evidence.sightings import FEW
@@ -71,6 +71,24 @@ def _evidence(sql: sqlite3.Connection, bodies: bool) -> Evidence:
     return {route: RouteEvidence(route, tuple(found)) for route, found in pairs.items()}
 
 
+def read_served(path: Path) -> list[Served]:
+    """Who was asked in which hour, the oldest first; empty when there is no file yet. Raises StoreError."""
+    if not path.exists():
+        return []
+    connection = open_for_reading(path)
+    try:
+        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            return []
+        return [
+            Served(*row)
+            for row in connection.execute("SELECT hour, route, name, count FROM served ORDER BY hour")
+        ]
+    except sqlite3.Error as problem:
+        raise store_error(path, problem) from problem
+    finally:
+        connection.close()
+
+
 def _by_pair(rows: Iterable[tuple[int, str, Any]]) -> defaultdict[int, dict[str, Any]]:
     found: defaultdict[int, dict[str, Any]] = defaultdict(dict)
     for pair, name, value in rows:
@@ -91,9 +109,16 @@ def _tallies(sql: sqlite3.Connection) -> defaultdict[int, Tally]:
         histogram.buckets[bucket] = count
     for pair, rule, count in sql.execute("SELECT pair, rule, count FROM rule"):
         tallies[pair].rules[rule] = count
-    for pair, probes, requests, callers in sql.execute("SELECT id, probes, requests, callers FROM pair"):
+    for pair, name, count in sql.execute("SELECT pair, name, count FROM traffic"):
+        tallies[pair].traffic[name] = count
+    for pair, probes, *sketches in sql.execute(
+        "SELECT id, probes, requests, callers, recent_requests, recent_callers FROM pair"
+    ):
         tally = tallies[pair]
-        tally.probes, tally.requests, tally.callers = probes, Distinct.of(requests), Distinct.of(callers)
+        tally.probes = probes
+        tally.requests, tally.callers, tally.recent_requests, tally.recent_callers = map(
+            Distinct.of, sketches
+        )
     return tallies
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from typing import Literal
 
 from strangler.compare import SEVERITIES, chance, printable
-from strangler.evidence.bounds import match_interval, median_ranks, pairs_needed
+from strangler.evidence.bounds import match_interval, pairs_needed, quantile_ranks
 from strangler.evidence.judged import Acceptance, Judged, Standing, judged
 from strangler.evidence.model import Evidence, Kept, PairEvidence, RouteEvidence, Sighting
 from strangler.evidence.observation import TARGET_LIMIT, UNKNOWN
@@ -156,7 +156,7 @@ def _gone(pair: PairEvidence) -> Iterator[TransientEntry]:
 
 def _difference(tally: Tally, confidence: float) -> LatencyDifference:
     count = tally.faster_ms.buckets.total() + tally.slower_ms.buckets.total()
-    low, high = median_ranks(count, confidence)
+    low, high = quantile_ranks(count, 0.5, confidence)
     ranks = (low, (count + 1) // 2, high)
     values = [_rounded(value) for value in ranked(tally.faster_ms, tally.slower_ms, ranks)]
     return {"low": values[0], "p50": values[1], "high": values[2]}

@@ -21,6 +21,7 @@ _OF_A_PAIR: Final = (
     "combination",
     "rule",
     "field",
+    "traffic",
 )
 #: A file is made smaller when so much of it is empty.
 _SLACK: Final = 0.25
@@ -41,6 +42,7 @@ def forget(sql: sqlite3.Connection, keep: Keep) -> int:
         _forget_pair(sql, pair)
     sql.execute("DELETE FROM example WHERE at < ?", (keep.since,))
     sql.execute("DELETE FROM request WHERE at < ?", (keep.since,))
+    sql.execute("DELETE FROM served WHERE (hour + 1) * 3600 < ?", (keep.since,))
     sql.execute(
         "DELETE FROM fingerprint WHERE last_seen < ? AND last_seen > 0 AND NOT EXISTS"
         " (SELECT 1 FROM combination WHERE combination.pair = fingerprint.pair"

@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-VERSION: Final = 2
+VERSION: Final = 3
 #: Takes a file of format 1 to format 2. Its mismatches are of unknown combination, and so stay mismatches.
 _UPGRADE: Final = """
 ALTER TABLE pair ADD COLUMN probes INTEGER NOT NULL DEFAULT 0;
@@ -45,6 +45,16 @@ CREATE TABLE request (            -- a sample of what was asked, to ask it again
     PRIMARY KEY (pair, slot)
 ) STRICT, WITHOUT ROWID;"""
 
+_ADDED_IN_3: Final = """
+CREATE TABLE traffic (            -- answers and failures of each side, to callers and to shadows
+    pair INTEGER NOT NULL, name TEXT NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (pair, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE served (             -- who was asked in which hour of Unix time; route '' is what no route claims
+    hour INTEGER NOT NULL, route TEXT NOT NULL, name TEXT NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (hour, route, name)
+) STRICT, WITHOUT ROWID;"""
+
 _TABLES: Final = (
     """
 CREATE TABLE pair (
@@ -54,6 +64,7 @@ CREATE TABLE pair (
     since REAL, until REAL,
     unlisted INTEGER NOT NULL DEFAULT 0,
     probes INTEGER NOT NULL DEFAULT 0, requests BLOB, callers BLOB,
+    recent_requests BLOB, recent_callers BLOB,
     recorded INTEGER NOT NULL DEFAULT 0,
     UNIQUE (route, legacy, extracted)
 ) STRICT;
@@ -99,10 +110,18 @@ CREATE TABLE counter (            -- the last cumulative value of each skip a ga
 ) STRICT, WITHOUT ROWID;
 """
     + _ADDED_IN_2
+    + _ADDED_IN_3
     + """
 CREATE TABLE retired (id INTEGER PRIMARY KEY, worker TEXT NOT NULL UNIQUE) STRICT;
 """
 )
+
+
+#: Takes a file of format 2 to format 3.
+_UPGRADE_2: Final = """
+ALTER TABLE pair ADD COLUMN recent_requests BLOB;
+ALTER TABLE pair ADD COLUMN recent_callers BLOB;
+"""
 
 
 class StoreError(Exception):
@@ -215,10 +234,12 @@ def _create(connection: sqlite3.Connection) -> None:
 
 
 def _upgrade(connection: sqlite3.Connection) -> None:
-    if _mark(connection, "application_id") == APPLICATION_ID and _mark(connection, "user_version") == 1:
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {_UPGRADE} {_ADDED_IN_2} PRAGMA user_version={VERSION}; COMMIT;"
-        )
+    if _mark(connection, "application_id") != APPLICATION_ID:
+        return
+    version = _mark(connection, "user_version")
+    steps = {1: _UPGRADE + _ADDED_IN_2 + _UPGRADE_2 + _ADDED_IN_3, 2: _UPGRADE_2 + _ADDED_IN_3}
+    if version in steps:
+        connection.executescript(f"BEGIN IMMEDIATE; {steps[version]} PRAGMA user_version={VERSION}; COMMIT;")
 
 
 def _check(path: Path, connection: sqlite3.Connection) -> None:
@@ -233,7 +254,7 @@ def _check_marks(path: Path, connection: sqlite3.Connection) -> None:
         raise StoreError(f"{path}: this is an SQLite file, but not one of evidence")
     version = _mark(connection, "user_version")
     if version != VERSION:
-        hint = "; `strangler serve` brings it up to date" if version == 1 else ""
+        hint = "; `strangler serve` brings it up to date" if 0 < version < VERSION else ""
         raise StoreError(
             f"{path}: evidence of format {version}; this program reads and writes format {VERSION}{hint}"
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from random import Random
 from types import TracebackType
 from typing import Final, Self
 
-from strangler.evidence.books import Batch, Books, Entry, Fold, Lost, Retired
+from strangler.evidence.books import Batch, Books, Entry, Fold, Lost, Mark, Retired
 from strangler.evidence.observation import Observation
 from strangler.evidence.retention import Keep
 from strangler.evidence.schema import StoreError, open_for_writing, redaction_key
@@ -105,7 +106,8 @@ class Store:
     def fold(self, worker: str, counters: Mapping[str, Mapping[str, int]]) -> None:
         """Take a gateway worker's cumulative counters: route -> name -> count; only growth is added.
 
-        The name `handed` is what the worker handed over; every other name is a reason to skip.
+        The name `handed` is what the worker handed over; names that begin with `traffic:` are answers, failures and
+        waits; every other name is a reason to skip.
         """
         with self._changed:
             fold = self._folds.get(worker)
@@ -116,6 +118,7 @@ class Store:
                 # Cumulative, so the last one says it all: a writer that cannot write gathers no backlog.
                 self._given += 1
             fold.update(counters)
+            fold.at = time.time()
 
     def lost(self, worker: str, handed: Mapping[str, int], reason: str) -> None:
         """Settle as skipped[`reason`] what a worker handed over and is neither recorded nor lost by now.
@@ -132,6 +135,11 @@ class Store:
         with self._changed:
             self._folds.pop(worker, None)
             self._put(Retired(worker))
+
+    def mark(self, route: str) -> None:
+        """From here on count the different requests and callers of a route anew, beside those of all time."""
+        with self._changed:
+            self._put(Mark(route))
 
     def forget(self, since: float, size: int) -> None:
         """Let go of what was last added to before `since` (Unix seconds), and of what is beyond `size` bytes."""

@@ -47,6 +47,11 @@ class Histogram:
                 break
         return _middle(index)
 
+    def at_rank(self, rank: int) -> float | None:
+        """The value at this rank (from 1), within 2 %; None where there is no such rank."""
+        ascending = ((_middle(index), self.buckets[index]) for index in sorted(self.buckets))
+        return _at_rank(ascending, rank)
+
 
 def ranked(faster: Histogram, slower: Histogram, ranks: Iterable[int]) -> list[float | None]:
     """The signed values at these ranks (from 1, ascending) of the values that `faster` has with a minus; None where
@@ -86,12 +91,25 @@ class Tally:
     callers: Distinct = field(default_factory=Distinct)
     rules: Counter[str] = field(default_factory=Counter)  # how many pairs each rule had work with
     probes: int = 0  # pairs of which the side that answered was asked twice
+    traffic: Counter[str] = field(
+        default_factory=Counter
+    )  # answers and failures, of callers' requests and shadows
+    legacy_wait_ms: Histogram = field(
+        default_factory=Histogram
+    )  # what callers waited for the head of an answer
+    extracted_wait_ms: Histogram = field(default_factory=Histogram)
+    recent_requests: Distinct = field(
+        default_factory=Distinct
+    )  # as `requests`, since the route was last marked
+    recent_callers: Distinct = field(default_factory=Distinct)
     since: float | None = None
     until: float | None = None
 
     def add(self, observation: Observation) -> None:
         """Count one observation."""
         self._see(observation.at, observation.at)
+        if observation.shadow:
+            self.traffic[observation.shadow] += 1
         if observation.outcome == "skipped":
             self.skipped[observation.reason or "unknown"] += 1
             return
@@ -126,6 +144,11 @@ class Tally:
         self.callers.merge(other.callers)
         self.rules.update(other.rules)
         self.probes += other.probes
+        self.traffic.update(other.traffic)
+        self.legacy_wait_ms.merge(other.legacy_wait_ms)
+        self.extracted_wait_ms.merge(other.extracted_wait_ms)
+        self.recent_requests.merge(other.recent_requests)
+        self.recent_callers.merge(other.recent_callers)
         if other.since is not None and other.until is not None:
             self._see(other.since, other.until)
 

@@ -19,6 +19,10 @@ ANSWER_LIMIT = 4 * 1024 * 1024
 CONCURRENCY = 64
 
 
+#: Why there was no shadow, where that is the asked side's own failure.
+FAILURES = frozenset({"shadow_timeout", "shadow_unreachable", "shadow_broken"})
+
+
 class Mirror:
     """Pools of its own to every upstream, so that no shadow takes a connection from a caller."""
 
@@ -48,7 +52,9 @@ class Mirror:
             return await _exchange(pool, request, exchange.method)
         except TimedOut as error:
             raise NoShadow("shadow_timeout") from error
-        except (ConnectFailed, NoConnectionFree) as error:
+        except NoConnectionFree as error:
+            raise NoShadow("shadow_busy") from error
+        except ConnectFailed as error:
             raise NoShadow("shadow_unreachable") from error
         except UpstreamError as error:
             raise NoShadow("shadow_broken") from error

@@ -16,7 +16,7 @@ from strangler.exchange.model import Answer, Exchange
 from strangler.http.headers import first
 from strangler.observer.allowance import Allowance
 from strangler.observer.copy import NoShadow
-from strangler.observer.mirror import Mirror
+from strangler.observer.mirror import FAILURES, Mirror
 from strangler.observer.trial import Trial
 from strangler.routes import WHOLE, Route, Side, Table
 
@@ -81,15 +81,17 @@ class Pipeline:
         try:
             shadow = await self._mirror.ask(table, route, exchange, trial.other)
         except NoShadow as error:
-            return self._skipped(table, route, worker, exchange, error.reason)
+            asked = f"shadow_{trial.other}_failed" if error.reason in FAILURES else ""
+            return self._skipped(table, route, worker, exchange, error.reason, asked)
         finally:
             second = await again if again is not None else None
+        asked = f"shadow_{trial.other}_{'5xx' if shadow.status >= 500 else 'ok'}"
         self._note_release(table, route, trial.other, shadow)
         releases = self._pair(table, route)  # those that gave these answers, whoever answers later on
         try:
             found = trial.compare(exchange.answer, shadow)
         except Incomparable as error:
-            return self._skipped(table, route, worker, exchange, error.reason)
+            return self._skipped(table, route, worker, exchange, error.reason, asked)
         lasting = found.differences
         gone: tuple[Difference, ...] = ()
         settled: float | None = None
@@ -115,6 +117,7 @@ class Pipeline:
             settled_ms=settled,
             rules=found.used,
             probe=trial.probe(second, found.differences) if second is not None else None,
+            shadow=asked,
         )
 
     # -- asking the side that answered again -----------------------------------------------------------
@@ -162,7 +165,7 @@ class Pipeline:
         return lasting, gone, (time.monotonic() - started) * 1000.0 if gone else None
 
     def _skipped(
-        self, table: Table, route: Route | None, worker: str, exchange: Exchange, reason: str
+        self, table: Table, route: Route | None, worker: str, exchange: Exchange, reason: str, asked: str = ""
     ) -> Observation:
         return Observation(
             route=exchange.route,
@@ -174,6 +177,7 @@ class Pipeline:
             worker=worker,
             reason=reason,
             caller=exchange.caller,
+            shadow=asked,
         )
 
     def _note_release(self, table: Table, route: Route, side: str, answer: Answer) -> None:

@@ -11,13 +11,15 @@ from pathlib import Path
 
 from strangler.evidence import Store
 from strangler.exchange import sheet
-from strangler.exchange.sheet import GATEWAY_SKIPS, Counts
+from strangler.exchange.sheet import GATEWAY_SKIPS, INSTEAD, TRAFFIC, WAITS, Counts
 
 #: A sheet is settled when it was found without a holder, and without an open feed, this many times in a row:
 #: the last frames of a worker may still be on their way.
 SETTLED_AFTER = 4
 
 _LEDGER = frozenset({"handed", *GATEWAY_SKIPS})
+#: What the evidence is told, under the names that it has for it.
+_TOLD = {name: name for name in _LEDGER} | {name: f"traffic:{name}" for name in (*TRAFFIC, *INSTEAD, *WAITS)}
 
 log = logging.getLogger("strangler.observer")
 
@@ -70,7 +72,7 @@ class Sheets:
                 path.unlink()
             return
         if counts != self._last.get(worker):
-            self._store.fold(worker, _ledger(counts))
+            self._store.fold(worker, _told(counts))
             self._last[worker] = counts
         if not final or self._busy(worker):
             self._final.pop(worker, None)
@@ -101,10 +103,11 @@ def _taken_along(counts: Counts) -> Counts:
     return {route: {"worker_lost": count} for route, count in missing.items() if count > 0}
 
 
-def _ledger(counts: Counts) -> Counts:
+def _told(counts: Counts) -> Counts:
     picked = {
-        route: {column: count for column, count in columns.items() if column in _LEDGER}
+        route: {_TOLD[column]: count for column, count in columns.items() if column in _TOLD}
         for route, columns in counts.items()
+        if not route.startswith("/")  # an endpoint's row
     }
     return {route: columns for route, columns in picked.items() if columns}
 

@@ -349,4 +349,4 @@ def test_the_file_says_whose_it_is(path: Path) -> None:
         connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
     ]
     connection.close()
-    assert marks == [APPLICATION_ID, 2]
+    assert marks == [APPLICATION_ID, 3]

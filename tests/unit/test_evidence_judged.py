@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from strangler.compare import Difference, Drift, FieldTally, chance, compile_rules, findings
 from strangler.evidence import Acceptance, PairEvidence, Releases, Sighting, Standing, Tally, judged
-from strangler.evidence.bounds import median_ranks
+from strangler.evidence.bounds import quantile_ranks
 from strangler.evidence.judged import Member, write_members
 from strangler.evidence.sketch import KEPT, Distinct
 from strangler.evidence.tally import Histogram, ranked
@@ -161,9 +161,9 @@ def test_many_different_ones_are_estimated() -> None:
 
 
 def test_the_median_of_differences_and_its_ranks() -> None:
-    assert median_ranks(0) == (0, 1)
-    assert median_ranks(3) == (0, 4)  # three values bound nothing
-    low, high = median_ranks(10_000)
+    assert quantile_ranks(0, 0.5) == (0, 1)
+    assert quantile_ranks(3, 0.5) == (0, 4)  # three values bound nothing
+    low, high = quantile_ranks(10_000, 0.5)
     assert 4_700 < low < 5_000 < high < 5_300
     faster, slower = Histogram(), Histogram()
     for value in (1.0, 4.0):
