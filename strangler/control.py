@@ -43,9 +43,9 @@ class Faulty:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """From a process: the table with this digest is in force here."""
+    """From a process: this version of the table is in force here."""
 
-    digest: str
+    version: str
 
 
 Message = Run | Faulty | Running

@@ -10,7 +10,7 @@ from strangler.routes import Fault, Faults, Table
 
 
 def load_table(path: Path) -> tuple[Table, bytes]:
-    """The table and the file's bytes. Raises Faults, also for TLS files that cannot be used."""
+    """The table of the file and its bytes. Raises Faults, also for TLS files that cannot be used."""
     table, data = read_table(path)
     if faults := tls_faults(table):
         raise Faults(str(path), faults)

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import logging
 import os
 import signal
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,8 +23,11 @@ from pathlib import Path
 from strangler import __version__
 from strangler.console import guard
 from strangler.control import Faulty, Line, Message, Run, Running
+from strangler.cutover import CutoverError, Moves, overlaid, read_moves
+from strangler.cutover.moves import NAME as MOVES
+from strangler.listening import CannotServe, Sockets, claim, unlink, url_of
 from strangler.loading import load_table
-from strangler.routes import Address, Faults, Table
+from strangler.routes import Faults, Table, format_percent
 
 WATCH = 0.2  # seconds between looks at routes.yaml
 OBSERVER_READY = 5.0  # seconds that the observer has before the start is announced without it
@@ -39,95 +40,26 @@ LONG_LIVED = 10.0  # seconds after which a process's next death is not held agai
 log = logging.getLogger("strangler")
 
 
-class CannotServe(Exception):
-    """Why the proxy cannot start, in one line."""
-
-
 def serve(routes: Path, state: Path, workers: int) -> int:
     """Serve until SIGTERM or SIGINT. Returns the exit code: 0, or 2 when a file or an address is wrong."""
     logging.basicConfig(level=logging.INFO, format="strangler: %(message)s", stream=sys.stderr)
     try:
-        table, _ = load_table(routes)
+        file, _ = load_table(routes)
+        table = overlaid(file, read_moves(state))
         problem = guard.check(table.admin, os.environ.get("STRANGLER_TOKEN"))
         if problem is not None:
             raise CannotServe(problem)
         with contextlib.ExitStack() as stack:
-            _claim(state, stack)
+            claim(state, stack)
             sockets = Sockets(table, state, workers, stack)
-            asyncio.run(_Supervisor(routes, state, table, sockets).run())
+            asyncio.run(_Supervisor(routes, state, file, table, sockets).run())
     except Faults as faults:
         print(faults, file=sys.stderr)
         return 2
-    except CannotServe as error:
+    except (CannotServe, CutoverError) as error:
         print(f"strangler: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def _claim(state: Path, stack: contextlib.ExitStack) -> None:
-    """One server per state directory, as long as `stack` lasts. Raises CannotServe."""
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-        lock = stack.enter_context((state / "server.lock").open("w"))
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise CannotServe(f"another strangler is serving with the state directory {state}") from error
-    except OSError as error:
-        raise CannotServe(f"the state directory {state} cannot be used: {error.strerror}") from error
-
-
-class Sockets:
-    """Every socket the processes listen on, bound before any of them starts. Raises CannotServe."""
-
-    def __init__(self, table: Table, state: Path, workers: int, stack: contextlib.ExitStack) -> None:
-        self.gateways = _shared(table.listen, workers)
-        self.admin = _bound(table.admin, share=False)
-        self.admin.listen(128)
-        self.feed_path = str((state / "feed.sock").resolve())
-        if len(self.feed_path.encode()) > 100:  # a Unix socket's path has room for 107 bytes
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="strangler-"))
-            self.feed_path = f"{folder}/feed.sock"
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.feed_path)  # left by a server that was killed; the state lock says it is gone
-        self.feed = socket.socket(socket.AF_UNIX)
-        self.feed.bind(self.feed_path)
-        os.chmod(self.feed_path, 0o600)
-        self.feed.listen(64)
-        for sock in (*self.gateways, self.admin, self.feed):
-            stack.callback(sock.close)
-        stack.callback(_unlink, self.feed_path)
-
-
-def _unlink(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-
-
-def _shared(address: Address, count: int) -> list[socket.socket]:
-    """One listening socket per worker on one port. Nobody else may be there already, sharing or not."""
-    if address.port:
-        _bound(address, share=False).close()
-    first = _bound(address, share=True)
-    port = first.getsockname()[1]
-    rest = [_bound(Address(address.host, port), share=True) for _ in range(count - 1)]
-    for sock in (first, *rest):
-        sock.listen(1024)
-    return [first, *rest]
-
-
-def _bound(address: Address, *, share: bool) -> socket.socket:
-    try:
-        family, kind, protocol, _, where = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        sock = socket.socket(family, kind, protocol)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if share:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.bind(where)
-    except OSError as error:
-        raise CannotServe(f"cannot listen on {address}: {error.strerror or error}") from error
-    return sock
 
 
 class Child:
@@ -143,7 +75,7 @@ class Child:
         on_start: Callable[[Child], None],
     ) -> None:
         self.name = name
-        self.digest = ""  # the table it said is in force
+        self.version = ""  # the table it said is in force
         self.pid: int | None = None
         self._module = module
         self._arguments = arguments
@@ -187,7 +119,7 @@ class Child:
                 start_new_session=True,  # a Ctrl-C on the terminal is for the supervisor, which then drains
             )
         self.pid = self._process.pid
-        self.digest = ""
+        self.version = ""
         _, self._line = await asyncio.get_running_loop().create_connection(
             lambda: Line(self._take, lambda: None), sock=ours
         )
@@ -200,7 +132,7 @@ class Child:
 
     def _take(self, message: Message) -> None:
         if isinstance(message, Running):
-            self.digest = message.digest
+            self.version = message.version
         self._on_message(self, message)
 
     def leave(self) -> None:
@@ -222,9 +154,11 @@ class Child:
 
 
 class _Supervisor:
-    def __init__(self, routes: Path, state: Path, table: Table, sockets: Sockets) -> None:
+    def __init__(self, routes: Path, state: Path, file: Table, table: Table, sockets: Sockets) -> None:
         self._routes = routes
         self._state = state
+        self._file = file  # the last good save, without what is kept in the state folder
+        self._moves: Moves = {}
         self._table = table
         self._faults: tuple[str, ...] = ()
         self._sockets = sockets
@@ -277,18 +211,18 @@ class _Supervisor:
         watcher.cancel()
         announcer.cancel()
         await self._drain(keepers)
-        _unlink(str(self._state / "server.json"))
+        unlink(str(self._state / "server.json"))
         if failed is not None:
             raise failed
 
     async def _announce(self) -> None:
         """Say where we listen, once callers are answered. The observer may come later, or not at all."""
-        while not await self._applied(self._workers, self._table.digest, within=10.0):
+        while not await self._applied(self._workers, self._table.version, within=10.0):
             log.warning("the workers are not ready yet")
-        if not await self._applied([self._observer], self._table.digest, within=OBSERVER_READY):
+        if not await self._applied([self._observer], self._table.version, within=OBSERVER_READY):
             log.warning("the observer is not ready: callers are answered, but nothing is compared")
-        listen = _url(self._sockets.gateways[0])
-        admin = _url(self._sockets.admin)
+        listen = url_of(self._sockets.gateways[0])
+        admin = url_of(self._sockets.admin)
         facts = {"pid": os.getpid(), "listen": listen, "admin": admin, "version": __version__}
         path = self._state / "server.json"
         temporary = path.with_suffix(".tmp")
@@ -306,49 +240,65 @@ class _Supervisor:
 
     async def _watch(self) -> None:
         """Take every good save into force; keep the running table through every bad one, and say so."""
-        seen = _signature(self._routes)
+        seen, moved = _signature(self._routes), _signature(self._state / MOVES)
         while True:
             await asyncio.sleep(WATCH)
-            signature = _signature(self._routes)
-            if signature == seen:
+            signature, kept = _signature(self._routes), _signature(self._state / MOVES)
+            if (signature, kept) == (seen, moved):
                 continue
             if signature is None:
                 await asyncio.sleep(WATCH)  # some editors remove before they write
                 if _signature(self._routes) is not None:
                     continue
-            seen = signature
-            await self._reload()
+            saved, moves = signature != seen, kept != moved
+            seen, moved = signature, kept
+            good = await self._reload() if saved else False
+            if good or moves:
+                await self._take_up()
+            self._observer.send(Faulty(self._faults))
 
-    async def _reload(self) -> None:
+    async def _reload(self) -> bool:
+        """Read the file. False when it has faults: then the last good save stays the file's table."""
         try:
-            table, _ = await asyncio.to_thread(load_table, self._routes)
+            self._file, _ = await asyncio.to_thread(load_table, self._routes)
         except Faults as faults:
             self._faults = tuple(str(faults).splitlines())
             for line in self._faults:
                 log.error("%s", line)
             log.error("the running table stays in force")
-            self._observer.send(Faulty(self._faults))
-            return
+            return False
+        self._faults = ()
+        return True
+
+    async def _take_up(self) -> None:
+        """Take the file's table into force, with the shares that are kept in the state folder."""
+        try:
+            self._moves = read_moves(self._state)
+        except CutoverError as error:
+            log.error("%s; those read before stay in force", error)
+        table = overlaid(self._file, self._moves)
         for key in ("listen", "admin"):
             if getattr(table, key) != getattr(self._table, key):
                 log.warning("%s: `%s` has changed; that takes effect at the next start", self._routes, key)
         if (table.tls is None) != (self._table.tls is None):
             log.warning("%s: `tls` has changed; that takes effect at the next start", self._routes)
             table = replace(table, tls=self._table.tls)  # also for a worker that is restarted
-        self._table, self._faults = table, ()
+        self._table = table
         for worker in self._workers:
             worker.send(Run(table))
         # The observer speaks for all: it is told last, so that what it calls running is running everywhere.
-        if not await self._applied(self._workers, table.digest, within=APPLIED_WITHIN):
+        if not await self._applied(self._workers, table.version, within=APPLIED_WITHIN):
             log.warning("not every worker has taken the new table yet")
         self._observer.send(Run(table))
-        self._observer.send(Faulty(()))
+        for name, share in table.kept:
+            now, file = format_percent(table.share_of(name) or 0), format_percent(share)
+            log.warning("%s: share %s, kept in %s; the file says %s", name, now, self._state, file)
         log.info("%s is in force: %d route(s), table %s", self._routes, len(table.routes), table.digest[:12])
 
-    async def _applied(self, children: Sequence[Child], digest: str, *, within: float) -> bool:
+    async def _applied(self, children: Sequence[Child], version: str, *, within: float) -> bool:
         try:
             async with asyncio.timeout(within):
-                while any(child.digest != digest for child in children):
+                while any(child.version != version for child in children):
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
@@ -389,8 +339,3 @@ def _signature(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-def _url(sock: socket.socket) -> str:
-    host, port = sock.getsockname()[:2]
-    return str(Address(host, port))

@@ -68,7 +68,7 @@ def explain(
     Example:
       strangler explain GET /payments/42 -H 'x-user-id: 7'
     """
-    table, _ = read_table(routes)
+    table, _ = read_table(routes, state)
     question = _question(method, target, headers, client, table)
     decision = Router(table).decide(question, lambda: SAMPLE)
     facts = _facts(question, decision)

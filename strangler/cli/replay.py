@@ -20,7 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from strangler.cli.common import complain, console, places, say
 from strangler.cli.report import FORMATS, plain
 from strangler.cutover import read_table, write_whole
-from strangler.cutover.report import EVIDENCE, report_on
+from strangler.cutover.report import report_on
+from strangler.cutover.standing import EVIDENCE
 from strangler.evidence import Report, Store, examples_of, read, read_recorded, render_report, within
 from strangler.observer.har import HarError, read_har
 from strangler.observer.replay import Asked, Chosen, against, choose, replay
@@ -79,7 +80,7 @@ def replay_command(
       strangler replay --against http://127.0.0.1:8002 --har session.har
       strangler replay --against https://pay.test --fingerprint 3f9a41d0aa17beef
     """
-    table, _ = read_table(routes)
+    table, _ = read_table(routes, state)
     target = against(
         table, _upstream(address, "--against"), _upstream(legacy, "--legacy") if legacy else None
     )

@@ -48,7 +48,7 @@ def report(
       strangler report --format junit --out report.xml --gate
       strangler report payment-read --gate && strangler share payment-read 50%
     """
-    table, _ = read_table(routes)
+    table, _ = read_table(routes, state)
     found = report_on(table, state, route)
     mention_missing_evidence(state)
     if as_json:

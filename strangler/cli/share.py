@@ -79,7 +79,7 @@ def _set(routes: Path, state: Path, route: str, key: Edited, percent: str, why: 
 def _verdict(routes: Path, state: Path, route: str) -> str:
     """The verdict at this moment, for the ledger. A change must not wait for it: "" when it cannot be had."""
     try:
-        table, _ = read_table(routes)
+        table, _ = read_table(routes, state)
         return str(report_on(table, state, route)["routes"][0]["verdict"])
     except (StoreError, CutoverError, ValueError):
         return ""

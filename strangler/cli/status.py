@@ -74,7 +74,7 @@ def _facts(routes: Path, state: Path) -> dict[str, Any]:
             return _from(server)
         except NoAnswer as error:
             trouble = str(error)
-    table, _ = read_table(routes)
+    table, _ = read_table(routes, state)
     shown = _described(server, trouble)
     return {
         "server": shown,

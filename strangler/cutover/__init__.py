@@ -4,6 +4,9 @@ from strangler.cutover.advice import advice_on
 from strangler.cutover.errors import BadValue, CannotWrite, CutoverError, UnknownRoute
 from strangler.cutover.file import change, check_why, read_table, settled_value
 from strangler.cutover.ledger import Entry, History
+from strangler.cutover.moves import Kept, Moves, overlaid, read_moves
+from strangler.cutover.orders import read_orders, set_order
+from strangler.cutover.ramp import Look, Move, Order, Stand, carried_out, look
 from strangler.cutover.releases import read_releases, release_of, set_release
 from strangler.cutover.whole import write_whole
 
@@ -13,13 +16,25 @@ __all__ = [
     "CutoverError",
     "Entry",
     "History",
+    "Kept",
+    "Look",
+    "Move",
+    "Moves",
+    "Order",
+    "Stand",
     "UnknownRoute",
     "advice_on",
+    "carried_out",
     "change",
     "check_why",
+    "look",
+    "overlaid",
+    "read_moves",
+    "read_orders",
     "read_releases",
     "read_table",
     "release_of",
+    "set_order",
     "set_release",
     "settled_value",
     "write_whole",

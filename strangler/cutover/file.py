@@ -33,7 +33,20 @@ from strangler.cutover import ledger
 from strangler.cutover.errors import BadValue, CannotWrite, UnknownRoute
 from strangler.cutover.ledger import Entry
 from strangler.cutover.lock import held
-from strangler.routes import MOST_BYTES, Fault, Faults, Table, format_percent, parse, parse_percent, set_value
+from strangler.cutover.moves import Kept, overlaid, read_moves, write_moves
+from strangler.routes import (
+    MOST_BYTES,
+    CannotEdit,
+    Fault,
+    Faults,
+    Percent,
+    Route,
+    Table,
+    format_percent,
+    parse,
+    parse_percent,
+    set_value,
+)
 
 LONGEST_REASON = 1000
 _ATTEMPTS = 20
@@ -42,10 +55,15 @@ _ATTEMPTS = 20
 Edited = Literal["share", "shadow"]
 
 
-def read_table(path: Path) -> tuple[Table, bytes]:
-    """The table and the bytes it was read from. Raises Faults, also when the file cannot be read."""
+def read_table(path: Path, state_dir: Path | None = None) -> tuple[Table, bytes]:
+    """The table and the bytes it was read from. Raises Faults, also when the file cannot be read.
+
+    With a state folder the shares that are kept there hold in place of the file's (see moves.py); then CannotWrite is
+    raised too, when what is kept cannot be understood.
+    """
     data = _read(path)
-    return _parse(data, path), data
+    table = _parse(data, path)
+    return table if state_dir is None else overlaid(table, read_moves(state_dir)), data
 
 
 def change(
@@ -59,8 +77,11 @@ def change(
     *,
     evidence: str = "",
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    keep: bool = False,
 ) -> Entry | None:
     """Set a route's share or shadow (`value` such as `25%`). None when it has that value already.
+
+    With `keep`, a share that the file cannot be told is kept in the state folder, and holds all the same.
 
     Raises UnknownRoute, BadValue, CannotWrite; Faults when routes.yaml is faulty as it stands;
     routes.edit.CannotEdit when the value stands where it cannot be replaced.
@@ -70,7 +91,7 @@ def change(
     target = _target(path)
     with held(state_dir, target.parent):
         for _ in range(_ATTEMPTS):
-            table, data = read_table(path)
+            table, data = read_table(path, state_dir)
             _take_back_what_did_not_happen(state_dir, data, now)
             known = table.route(route)
             if known is None:
@@ -78,7 +99,6 @@ def change(
             before = format_percent(getattr(known, key))
             if before == wanted:
                 return None
-            edited = _edited(data, path, route, key, wanted)
             entry = Entry(
                 at=stamp(now),
                 who=who,
@@ -88,13 +108,78 @@ def change(
                 to=wanted,
                 why=why,
                 file_before=_digest(data),
-                file_after=_digest(edited),
+                file_after=_digest(data),
                 evidence=evidence,
             )
-            written = _replace(target, data, edited, state_dir, entry)
+            kept = dict(table.kept).get(route) if key == "share" else None
+            if kept is not None and format_percent(kept) == wanted:
+                return _forget(state_dir, entry)  # the file says so: only what held in its place has to go
+            try:
+                edited = _edited(data, path, route, key, wanted)
+                written = _replace(target, data, edited, state_dir, entry)
+            except (CannotWrite, CannotEdit) as error:
+                if not keep or key != "share":
+                    raise
+                in_file = known.share if kept is None else kept
+                return _kept(state_dir, entry, format_percent(in_file), str(error))
             if written is not None:
+                if kept is not None:
+                    write_moves(
+                        state_dir,
+                        {name: move for name, move in read_moves(state_dir).items() if name != route},
+                    )
                 return written
     raise CannotWrite(f"{path} keeps changing; try again when nothing else writes it")
+
+
+def keep_share(
+    path: Path,
+    state_dir: Path,
+    route: Route,
+    in_file: Percent,
+    value: str,
+    who: str,
+    why: str,
+    evidence: str,
+    problem: str,
+    *,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Entry:
+    """Keep a share in the state folder without a look at the file, which is faulty. `route` is as it runs, `in_file`
+    what the last good save says. Raises CannotWrite."""
+    wanted = settled_value(value)
+    with held(state_dir, _target(path).parent):
+        digest = _digest(_read(path))
+        entry = Entry(
+            at=stamp(now),
+            who=who,
+            route=route.name,
+            key="share",
+            from_=format_percent(route.share),
+            to=wanted,
+            why=why,
+            file_before=digest,
+            file_after=digest,
+            evidence=evidence,
+        )
+        return _kept(state_dir, entry, format_percent(in_file), problem)
+
+
+def _kept(state_dir: Path, entry: Entry, in_file: str, problem: str) -> Entry:
+    """Keep a share in the state folder, in place of what the file says."""
+    written = ledger.append(state_dir, entry)
+    move = Kept(share=entry.to, file=in_file, at=entry.at, who=entry.who, problem=problem)
+    write_moves(state_dir, {**read_moves(state_dir), entry.route: move})
+    return written
+
+
+def _forget(state_dir: Path, entry: Entry) -> Entry:
+    """From here on the file's share holds again."""
+    written = ledger.append(state_dir, entry)
+    write_moves(
+        state_dir, {name: move for name, move in read_moves(state_dir).items() if name != entry.route}
+    )
+    return written
 
 
 def settled_value(value: str) -> str:
@@ -170,7 +255,7 @@ def _replace(target: Path, data: bytes, edited: bytes, state_dir: Path, entry: E
         fresh.unlink(missing_ok=True)
         raise _unwritable(target, error) from None
     try:
-        written = ledger.append(state_dir, entry)
+        written = ledger.append(state_dir, msgspec.structs.replace(entry, file_after=_digest(edited)))
     except CannotWrite:
         fresh.unlink(missing_ok=True)
         raise

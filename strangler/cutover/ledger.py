@@ -21,7 +21,7 @@ import msgspec
 
 from strangler.cutover.errors import CannotWrite
 
-Key = Literal["share", "shadow", "release"]
+Key = Literal["share", "shadow", "release", "route", "ramp"]
 
 NAME = "ledger.jsonl"
 #: What the first entry names as the one before it.

@@ -6,42 +6,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from strangler.compare import compile_rules, rule_text
 from strangler.cutover.errors import UnknownRoute
-from strangler.evidence import Acceptance, RouteFacts, Standing, build, fingerprint, judged, read
-from strangler.routes import CompareRules, Route, Table
-
-EVIDENCE = "evidence.sqlite3"
+from strangler.cutover.ramps import ramp_view, ramps_on
+from strangler.cutover.standing import EVIDENCE, standing
+from strangler.evidence import Gate, RouteFacts, build, fingerprint, read
+from strangler.routes import Route, Table
 
 
 def report_on(table: Table, state_dir: Path, route: str | None = None) -> dict[str, Any]:
     """The report of the fixed shape, on one route or on all. Raises UnknownRoute, evidence.StoreError."""
     facts = [_facts(each) for each in asked_for(table, route)]
     evidence = read(state_dir / EVIDENCE, bodies=False)
-    return cast(dict[str, Any], build(facts, evidence, time.time()))
+    now = time.time()
+    report = build(facts, evidence, now)
+    asked = {each.name: each for each in asked_for(table, route)}
+    looks = ramps_on(asked.values(), state_dir, evidence, now)
+    for found in report["routes"]:
+        if looked := looks.get(found["route"]):
+            found["ramp"] = ramp_view(asked[found["route"]], looked)
+    return cast(dict[str, Any], report)
 
 
 def fingerprint_on(state_dir: Path, identity: str) -> dict[str, Any] | None:
     """One fingerprint with its examples in full, or None. Raises evidence.StoreError."""
     return cast(dict[str, Any] | None, fingerprint(read(state_dir / EVIDENCE), identity))
-
-
-def explained(table: Table, state_dir: Path) -> dict[str, frozenset[str]]:
-    """Per route the fingerprints that are noise, or accepted, by now. Raises evidence.StoreError."""
-    evidence = read(state_dir / EVIDENCE, bodies=False)
-    today = datetime.fromtimestamp(time.time(), UTC).date()
-    found: dict[str, frozenset[str]] = {}
-    for route in table.routes:
-        if route.name in evidence:
-            known = judged(evidence[route.name].current, standing(route.compare), today)
-            found[route.name] = frozenset(
-                name for name, outcome in known.outcome_of.items() if outcome != "mismatch"
-            )
-    return found
 
 
 def has_evidence(state_dir: Path) -> bool:
@@ -59,21 +50,11 @@ def asked_for(table: Table, route: str | None) -> Iterable[Route]:
     return (known,)
 
 
-def standing(rules: CompareRules) -> Standing:
-    """What a route's rules say of differences that were found: accepted, never noise; and all the rules by name."""
-    exact = compile_rules(rules.exact)
-    return Standing(
-        accepted=[Acceptance(each.fingerprint, each.reason, each.until) for each in rules.accept],
-        exact=exact.body,
-        exact_headers=frozenset(exact.headers.ignored),
-        rules=[
-            *(rule_text("ignore", place) for place in rules.ignore),
-            *(rule_text("only", place) for place in rules.only if place.startswith("$")),
-            *(rule_text("unordered", place) for place in rules.unordered),
-            *(rule_text("keyed", *each) for each in rules.keyed),
-            *(rule_text("tolerance", *each) for each in rules.tolerance),
-        ],
-    )
+def _gate(route: Route) -> Gate | None:
+    """What a route's own ramp asks of the evidence as a whole."""
+    if route.ramp is None:
+        return None
+    return Gate(match=route.ramp.match or Gate().match, coverage=route.ramp.coverage)
 
 
 def _facts(route: Route) -> RouteFacts:
@@ -84,4 +65,5 @@ def _facts(route: Route) -> RouteFacts:
         route.shadow / 1000,
         route.extracted,
         standing(route.compare),
+        _gate(route),
     )

@@ -13,9 +13,9 @@ from strangler.evidence.rates import Rate
 from strangler.evidence.reading import read, read_served
 from strangler.evidence.recorded import Recorded, can_be_asked, examples_of, read_recorded, within
 from strangler.evidence.render import render_changes, render_report
-from strangler.evidence.report import RouteFacts, build, fingerprint
+from strangler.evidence.report import RouteFacts, build, fingerprint, timestamp
 from strangler.evidence.schema import StoreError
-from strangler.evidence.shape import FingerprintDetail, Report, RouteReport
+from strangler.evidence.shape import FingerprintDetail, RampEntry, Report, RouteReport
 from strangler.evidence.step import Check, Seen, StepGate, StepVerdict, alarm, duration, judge_step
 from strangler.evidence.store import Store
 from strangler.evidence.tally import Histogram, Tally
@@ -37,6 +37,7 @@ __all__ = [
     "Outcome",
     "PairEvidence",
     "Probe",
+    "RampEntry",
     "Rate",
     "Recorded",
     "Releases",
@@ -82,5 +83,6 @@ __all__ = [
     "render_report",
     "seen_since",
     "snapshot",
+    "timestamp",
     "within",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Literal
@@ -25,6 +25,7 @@ from strangler.evidence.shape import (
     Quantiles,
     Report,
     RouteReport,
+    Traffic,
     TransientEntry,
 )
 from strangler.evidence.tally import Histogram, Tally, plain, ranked
@@ -35,7 +36,7 @@ _NOTHING = PairEvidence(UNKNOWN, Tally())
 
 @dataclass(frozen=True, slots=True)
 class RouteFacts:
-    """What routes.yaml says about a route. `share` and `shadow` are in percent, 0 … 100."""
+    """What routes.yaml says about a route. `share` and `shadow` are in percent, 0 … 100. `gate` is its own, if any."""
 
     route: str
     stage: Literal["legacy", "shadow", "cutover", "extracted"]
@@ -43,6 +44,7 @@ class RouteFacts:
     shadow: float
     extracted: str
     standing: Standing = field(default_factory=Standing)
+    gate: Gate | None = None
 
 
 def build(routes: Sequence[RouteFacts], evidence: Evidence, now: float, gate: Gate | None = None) -> Report:
@@ -90,7 +92,7 @@ def _route(facts: RouteFacts, recorded: PairEvidence, gate: Gate, today: date) -
     pair, tally = known.pair, known.pair.tally
     lasting = [seen for seen in pair.sightings if seen.count]
     unexplained = [seen for seen in lasting if known.outcome_of[seen.id] == "mismatch"]
-    verdict = judge(tally, gate, unexplained, pair.unlisted)
+    verdict = judge(tally, facts.gate or gate, unexplained, pair.unlisted)
     expired = [
         f"{each.fingerprint} was accepted until {each.until} only ({printable(each.reason, 80)})"
         for each in known.expired
@@ -116,7 +118,7 @@ def _route(facts: RouteFacts, recorded: PairEvidence, gate: Gate, today: date) -
             "transient": tally.outcomes["transient"],
             "mismatch": tally.outcomes["mismatch"],
         },
-        "match_rate": _match_rate(tally, gate),
+        "match_rate": _match_rate(tally, facts.gate or gate),
         "status": [
             {"legacy": legacy, "extracted": extracted, "count": count}
             for (legacy, extracted), count in sorted(tally.statuses.items())
@@ -131,7 +133,31 @@ def _route(facts: RouteFacts, recorded: PairEvidence, gate: Gate, today: date) -
         "rules": [{"rule": rule, "count": tally.rules[rule]} for rule in facts.standing.rules],
         "noise": list(_noise(known)),
         "accepted": [_accepted(each, known, today) for each in facts.standing.accepted],
+        "traffic": _callers(tally.traffic),
         "transient": {"settled_ms": _quantiles(tally.settled_ms), "fingerprints": list(_gone(pair))},
+    }
+
+
+def _callers(traffic: Mapping[str, int]) -> Traffic:
+    def answered(side: str) -> int:
+        return sum(
+            traffic.get(f"{side}_{status}", 0) for status in ("1xx", "2xx", "3xx", "4xx", "5xx", "failed")
+        )
+
+    def failed(side: str) -> int:
+        return traffic.get(f"{side}_5xx", 0) + traffic.get(f"{side}_failed", 0)
+
+    fallback, rerouted, refused = (traffic.get(name, 0) for name in ("fallback", "rerouted", "refused"))
+    instead = fallback + rerouted + refused
+    return {
+        "legacy": {"requests": answered("legacy"), "errors": failed("legacy")},
+        "extracted": {
+            "requests": answered("extracted") + instead,
+            "errors": failed("extracted") + instead,
+            "fallback": fallback,
+            "rerouted": rerouted,
+            "refused": refused,
+        },
     }
 
 

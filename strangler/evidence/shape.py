@@ -161,6 +161,61 @@ class FingerprintEntry(TypedDict):
     callers: NotRequired[int]
 
 
+class LegacyTraffic(TypedDict):
+    """Callers that the legacy side answered, and how many of them got a 5xx or no whole answer."""
+
+    requests: int
+    errors: int
+
+
+class ExtractedTraffic(TypedDict):
+    """Callers of the extracted side: those it failed are `errors`, which holds the three that follow too. Of those the
+    legacy side answered in its place, `fallback` when it failed, `rerouted` when nobody asked it because it was out of
+    order; `refused` were too many at once."""
+
+    requests: int
+    errors: int
+    fallback: int
+    rerouted: int
+    refused: int
+
+
+class Traffic(TypedDict):
+    """The callers of a route, at its current pair of releases. Copies are not among them."""
+
+    legacy: LegacyTraffic
+    extracted: ExtractedTraffic
+
+
+class CheckEntry(TypedDict):
+    """One question of a ramp's gate. `wait_seconds`: until it may pass at the present rate; None: nobody can tell."""
+
+    check: str
+    verdict: Answer
+    said: str
+    wait_seconds: float | None
+
+
+class HeldEntry(TypedDict):
+    """Why a ramp does not climb: `rollback` or `hand`."""
+
+    by: str
+    why: str
+
+
+class RampEntry(TypedDict):
+    """Where the ramp of a route stands. Shares in percent; `since` is ISO 8601."""
+
+    steps: list[float]
+    next: float | None
+    since: str
+    held: HeldEntry | None
+    verdict: Answer
+    waits: str
+    wait_seconds: float | None
+    checks: list[CheckEntry]
+
+
 class RouteReport(TypedDict):
     """One route at its current pair of releases."""
 
@@ -183,6 +238,8 @@ class RouteReport(TypedDict):
     noise: NotRequired[list[NoiseEntry]]
     accepted: NotRequired[list[AcceptedEntry]]
     transient: NotRequired[Transient]
+    traffic: NotRequired[Traffic]
+    ramp: NotRequired[RampEntry]
 
 
 class Report(TypedDict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from strangler.evidence.shape import FingerprintEntry, NoiseEntry, RouteReport
+from strangler.evidence.shape import FingerprintEntry, NoiseEntry, RouteReport, Traffic
 from strangler.evidence.verdict import number, percent
 
 
@@ -55,8 +55,30 @@ def facts(route: RouteReport) -> list[tuple[str, str]]:
     return rows + [(label, text) for label, text in _standing(route) if text]
 
 
+def _callers(traffic: Traffic) -> str:
+    """Whom each side answered, and whom the legacy side answered in the other's place."""
+    said = []
+    for name, side in (("legacy", traffic["legacy"]), ("extracted", traffic["extracted"])):
+        if side["requests"]:
+            errors = f", {number(side['errors'])} in error" if side["errors"] else ""
+            said.append(f"{name} {number(side['requests'])}{errors}")
+    extracted = traffic["extracted"]
+    if instead := extracted["fallback"] + extracted["rerouted"]:
+        said.append(
+            f"legacy in the extracted side's place {number(instead)}"
+            f" (failed {number(extracted['fallback'])}, out of order {number(extracted['rerouted'])})"
+        )
+    if extracted["refused"]:
+        said.append(f"refused, since too many fell back at once, {number(extracted['refused'])}")
+    return "; ".join(said)
+
+
 def _standing(route: RouteReport) -> Iterator[tuple[str, str]]:
     """What stands behind the outcomes, where a report says so."""
+    if traffic := route.get("traffic"):
+        yield "callers", _callers(traffic)
+    if ramp := route.get("ramp"):
+        yield "ramp", f"{ramp['verdict']}; {ramp['waits']}"
     if distinct := route.get("distinct"):
         yield "distinct", listed([("requests", distinct["requests"]), ("callers", distinct["callers"])])
     if transient := route.get("transient"):

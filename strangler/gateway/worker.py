@@ -119,7 +119,7 @@ class _Worker:
             # What exists now lives as long as the process: the collector need not look at it again.
             gc.collect()
             gc.freeze()
-            self._line.send(InForce(table.digest))
+            self._line.send(InForce(table.version))
             followers = [
                 asyncio.create_task(self._follow(tables, forwarder, access)),
                 asyncio.create_task(self._renew()),
@@ -209,7 +209,7 @@ class _Worker:
             access.use(table.access_log)
             if self._certificate is not None and table.tls is not None:
                 self._certificate.use(table.tls.certificate, table.tls.key)
-            self._line.send(InForce(table.digest))
+            self._line.send(InForce(table.version))
             gc.freeze()
             await asyncio.to_thread(_let_go_of, [old])
 

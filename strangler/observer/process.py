@@ -20,7 +20,9 @@ from aiohttp import web
 from strangler.console import make_app
 from strangler.control import Faulty, Line, Message, Run, Running
 from strangler.cutover import CutoverError, read_releases
-from strangler.cutover.report import explained, report_on
+from strangler.cutover.ramps import Ramps
+from strangler.cutover.report import report_on
+from strangler.cutover.standing import explained
 from strangler.evidence import Store, StoreError
 from strangler.exchange.frames import Hello
 from strangler.http.tls import TlsFault
@@ -34,6 +36,7 @@ from strangler.routes import Table
 FOLD = 0.25  # seconds between looks at the gateways' counters
 FORGET = 600.0  # seconds between looks at what is too old or too much
 REFLECT = 5.0  # seconds between looks at what the evidence has explained by now
+CLIMB = 1.0  # seconds between looks at the ramps
 SETTLE = 8.0  # seconds for exchanges under way when the process is asked to leave
 NICE = 10  # how far it stands back behind the gateways (nice(2))
 
@@ -114,9 +117,13 @@ class _Observer:
         await intake.start(socket.socket(fileno=self._settings.feed))
         folding = asyncio.create_task(self._fold(sheets, store, pipeline))
         panel.is_ready = True
-        self._line.send(Running(table.digest))
+        self._line.send(Running(table.version))
         following = asyncio.create_task(self._follow(mirror, pipeline, table))
-        others = [asyncio.create_task(self._reflect(pipeline)), asyncio.create_task(self._forget(store))]
+        others = [
+            asyncio.create_task(self._reflect(pipeline)),
+            asyncio.create_task(self._forget(store)),
+            asyncio.create_task(self._climb(Ramps(self._settings.routes, self._settings.state, store.mark))),
+        ]
         await self._leave.wait()
         for task in (following, *others):
             task.cancel()
@@ -146,7 +153,7 @@ class _Observer:
             table = self.table
             await self._use(mirror, table)
             pipeline.table = table
-            self._line.send(Running(table.digest))
+            self._line.send(Running(table.version))
 
     async def _fold(self, sheets: Sheets, store: Store, pipeline: Pipeline) -> None:
         while True:
@@ -181,6 +188,19 @@ class _Observer:
             with contextlib.suppress(StoreError):
                 pipeline.known = await asyncio.to_thread(explained, self.table, self._settings.state)
             await asyncio.sleep(REFLECT)
+
+    async def _climb(self, ramps: Ramps) -> None:
+        """Look at the ramps, and move what is to be moved: in a thread, and never more than a tenth of its time."""
+        await asyncio.sleep(2 * CLIMB)  # the table that it was started with may be from before a move
+        while True:
+            started = time.monotonic()
+            try:
+                await asyncio.to_thread(ramps.look, self.table, time.time())
+            except (StoreError, CutoverError) as error:
+                self._say_once(f"the ramps stand still: {error}")
+            except Exception:
+                log.exception("the ramps stand still")
+            await asyncio.sleep(max(CLIMB, 9 * (time.monotonic() - started)))
 
     def _take(self, message: Message) -> None:
         if isinstance(message, Run):

@@ -319,6 +319,21 @@ class Table:
     trace: Percent | None = WHOLE  # of the traces begun here, the share marked as sampled; None begins none
     evidence: Retention = field(default_factory=Retention)
     digest: str = ""
+    kept: tuple[
+        tuple[str, Percent], ...
+    ] = ()  # routes whose share the file could not be told, and what it says
+
+    @property
+    def version(self) -> str:
+        """What tells this table from any other: the digest, and the shares that hold in place of the file's."""
+        if not self.kept:
+            return self.digest
+        return f"{self.digest}+" + ",".join(f"{name}={self.share_of(name)}" for name, _ in self.kept)
+
+    def share_of(self, name: str) -> Percent | None:
+        """The share of the route of that name, or None."""
+        route = self.route(name)
+        return None if route is None else route.share
 
     def route(self, name: str) -> Route | None:
         """The route of that name, or None."""

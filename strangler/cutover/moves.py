@@ -1,0 +1,72 @@
+"""Moves that routes.yaml could not be told of: kept beside it, in `moves.json` in the state folder, until it can.
+
+The file is the only truth about routes, but a rollback must not wait for a disk that can be written again. So the
+share is kept here, with the share that the file says. It holds as long as the file says just that of the route: the
+file's own later change wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from strangler.cutover.errors import CannotWrite
+from strangler.cutover.whole import write_whole
+from strangler.routes import Table, format_percent, parse_percent
+
+NAME = "moves.json"
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A share that holds in place of the file's. `at` is ISO 8601 UTC, `problem` why the file could not be written."""
+
+    share: str
+    file: str
+    at: str
+    who: str
+    problem: str
+
+
+Moves = Mapping[str, Kept]
+
+
+def read_moves(state_dir: Path) -> Moves:
+    """Route name -> its move. Raises CannotWrite when the file cannot be understood."""
+    path = state_dir / NAME
+    try:
+        moves = msgspec.json.decode(path.read_bytes(), type=dict[str, Kept])
+        for kept in moves.values():
+            parse_percent(kept.share)
+    except FileNotFoundError:
+        return {}
+    except (OSError, msgspec.MsgspecError, ValueError) as error:
+        raise CannotWrite(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    return moves
+
+
+def write_moves(state_dir: Path, moves: Moves) -> None:
+    """Write down all the moves that hold. Raises CannotWrite."""
+    try:
+        write_whole(state_dir / NAME, msgspec.json.format(msgspec.json.encode(moves)))
+    except OSError as error:
+        raise CannotWrite(f"cannot write {state_dir / NAME}: {error.strerror}") from None
+
+
+def overlaid(table: Table, moves: Moves) -> Table:
+    """The table with the moves that hold. `kept` of the result says which, and what the file says of them."""
+    held = {
+        route.name: route.share
+        for route in table.routes
+        if (kept := moves.get(route.name)) is not None
+        and kept.file == format_percent(route.share) != kept.share
+    }
+    if not held:
+        return table
+    routes = tuple(
+        replace(route, share=parse_percent(moves[route.name].share)) if route.name in held else route
+        for route in table.routes
+    )
+    return replace(table, routes=routes, kept=tuple(sorted(held.items())))

@@ -1,0 +1,266 @@
+"""The ramp of one route: where its share stands, whether it may climb, whether it must fall. Pure.
+
+`look` is asked every second or so, with the evidence and the time as arguments. What it has to remember from one look
+to the next is a `Stand`, which is kept in the state folder. It moves nothing itself: it says what should be moved.
+
+A share climbs one step at a time, and each step needs evidence of its own, from when it began, of the releases that
+answer now. It falls at once when something is shown to be worse, and then stays until a person or another release of
+the extracted side says otherwise. A share that a person has lowered stays as well, until a person says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+import msgspec
+
+from strangler.evidence import (
+    RouteEvidence,
+    Seen,
+    Snapshot,
+    Standing,
+    StepGate,
+    StepVerdict,
+    alarm,
+    duration,
+    judge_step,
+    seen_since,
+    snapshot,
+)
+from strangler.routes import Percent, Ramp, Route, format_percent
+
+#: Whiles that an alarm is asked of, beside the step as a whole. A good year must not hide a bad minute.
+_MARKS: Final = 5
+#: No while begins sooner after another than this (seconds).
+_APART: Final = 30.0
+
+_UNKNOWN: Final = ("", "")
+
+
+class Held(msgspec.Struct, frozen=True):
+    """Why a share stays where it is. `extracted` is the release that it was held for. `at` is Unix time."""
+
+    at: float
+    by: Literal["rollback", "hand"]
+    why: str
+    extracted: str = ""
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """When a while began, what the evidence was then, and which of the whiles of its releases it is."""
+
+    at: float
+    number: int
+    base: Snapshot | None = None
+
+
+class Stand(msgspec.Struct, frozen=True):
+    """Where the ramp of a route stands. The first mark is the beginning of the step. `good`: the last step passed."""
+
+    share: Percent
+    releases: tuple[str, str]
+    marks: tuple[Mark, ...]
+    good: Percent = 0
+    held: Held | None = None
+
+    @property
+    def began(self) -> float:
+        """When the present step began: Unix time."""
+        return self.marks[0].at
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What a person has said of a ramp. `at` is Unix time."""
+
+    paused: bool
+    at: float
+    who: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What should be done: a share to set, and why."""
+
+    to: Percent
+    kind: Literal["step", "rollback"]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look has shown. `begun` says that a step began just now; `waits`, what the ramp waits for, in words."""
+
+    stand: Stand
+    seen: Seen
+    verdict: StepVerdict
+    move: Move | None
+    waits: str
+    begun: bool = False
+
+
+def look(
+    route: Route,
+    ramp: Ramp,
+    evidence: RouteEvidence | None,
+    before: Stand | None,
+    order: Order | None,
+    standing: Standing,
+    now: float,
+) -> Look:
+    """Where the ramp stands, and what should be moved. `now` is Unix time in seconds."""
+    stand = _followed(route, evidence, before, order, now)
+    begun = before is None or before.marks[:1] != stand.marks[:1]
+    gate = gate_of(route, ramp)
+    stand = _marked(stand, ramp, evidence, now)
+    seen = _seen(route, gate, evidence, stand.marks[0], standing, now)
+    verdict = judge_step(seen, gate)
+    move = _fall(route, ramp, stand, _alarms(route, gate, evidence, stand, standing, now))
+    paused = order is not None and order.paused
+    above = next_step(ramp, route.share)
+    if move is None and above is not None and stand.held is None and not paused and verdict.verdict == "pass":
+        move = Move(above, "step", "every gate of the step has passed")
+    return Look(stand, seen, verdict, move, _waits(route, stand, order, above, verdict, move), begun)
+
+
+def carried_out(stand: Stand, move: Move, evidence: RouteEvidence | None, now: float) -> Stand:
+    """Where the ramp stands once a move has been made."""
+    held = stand.held
+    good = max(stand.good, stand.share)
+    if move.kind == "rollback":
+        held = Held(now, "rollback", move.why, stand.releases[1])
+        good = min(stand.good, move.to)
+    return Stand(move.to, stand.releases, (_next_mark(stand, evidence, now),), good, held)
+
+
+def gate_of(route: Route, ramp: Ramp) -> StepGate:
+    """What each step of a route asks."""
+    path = route.match.path
+    varies = path.rest or any(segment.parameter is not None for segment in path.segments)
+    default = StepGate()
+    return StepGate(
+        match=ramp.match,
+        errors=ramp.errors,
+        p99=ramp.p99,
+        coverage=ramp.coverage,
+        requests=ramp.requests or (default.requests if varies else 1),
+        callers=ramp.callers,
+        hold=ramp.hold,
+    )
+
+
+def next_step(ramp: Ramp, share: Percent) -> Percent | None:
+    """The step above a share; None at the top."""
+    return next((step for step in ramp.steps if step > share), None)
+
+
+def _followed(
+    route: Route, evidence: RouteEvidence | None, before: Stand | None, order: Order | None, now: float
+) -> Stand:
+    """The stand after what happened since the last look: a share set by others, another release, an order."""
+    known = _releases(evidence)
+    if before is None:
+        # Nothing has ever moved: what the shadow has shown so far of these releases is evidence for the first step.
+        if route.share == 0:
+            since = evidence.current.tally.since if evidence is not None else None
+            return Stand(0, known, (Mark(since or now, 1),))
+        return Stand(route.share, known, (Mark(now, 1, snapshot(evidence)),))
+    if before.share != route.share:
+        held = None
+        if route.share < before.share:
+            held = Held(now, "hand", "the share was lowered by hand", known[1])
+        good = min(before.good, route.share)
+        return Stand(route.share, known, (_next_mark(before, evidence, now),), good, held)
+    stand = before
+    if known not in (_UNKNOWN, before.releases):
+        if before.releases == _UNKNOWN:
+            stand = msgspec.structs.replace(before, releases=known)
+        else:
+            held = before.held
+            if held is not None and held.by == "rollback" and known[1] != held.extracted:
+                held = None
+            stand = Stand(route.share, known, (Mark(now, 1, snapshot(evidence)),), 0, held)
+    if stand.held is not None and order is not None and not order.paused and order.at > stand.held.at:
+        stand = msgspec.structs.replace(stand, held=None, marks=(_next_mark(stand, evidence, now),))
+    return stand
+
+
+def _releases(evidence: RouteEvidence | None) -> tuple[str, str]:
+    if evidence is None:
+        return _UNKNOWN
+    return evidence.current.releases.legacy, evidence.current.releases.extracted
+
+
+def _next_mark(stand: Stand, evidence: RouteEvidence | None, now: float) -> Mark:
+    return Mark(now, max(mark.number for mark in stand.marks) + 1, snapshot(evidence))
+
+
+def _marked(stand: Stand, ramp: Ramp, evidence: RouteEvidence | None, now: float) -> Stand:
+    """Begin another while now and then. Of too many, the one goes that its neighbours stand in for best."""
+    marks = stand.marks
+    if now - marks[-1].at < max(ramp.hold, _APART):
+        return stand
+    marks = (*marks, _next_mark(stand, evidence, now))
+    if len(marks) > _MARKS + 1:
+        ages = [now - mark.at + _APART for mark in marks]
+        least = min(range(1, len(marks) - 1), key=lambda at: ages[at - 1] / ages[at + 1])
+        marks = (*marks[:least], *marks[least + 1 :])
+    return msgspec.structs.replace(stand, marks=marks)
+
+
+def _seen(
+    route: Route, gate: StepGate, evidence: RouteEvidence | None, mark: Mark, standing: Standing, now: float
+) -> Seen:
+    return seen_since(
+        evidence,
+        mark.base,
+        standing,
+        datetime.fromtimestamp(now, UTC).date(),
+        since=max(0.0, now - mark.at),
+        moved=route.share > 0,
+        errors_apart=gate.errors is not None,
+    )
+
+
+def _alarms(
+    route: Route, gate: StepGate, evidence: RouteEvidence | None, stand: Stand, standing: Standing, now: float
+) -> list[str]:
+    """What is worse in any of the whiles, each thing once."""
+    if route.share == 0:
+        return []
+    found: dict[str, str] = {}
+    for mark in stand.marks:
+        seen = _seen(route, gate, evidence, mark, standing, now)
+        for said in alarm(seen, gate, mark.number):
+            found.setdefault(said.partition(":")[0], f"{said} (in {duration(seen.since)})")
+    return list(found.values())
+
+
+def _fall(route: Route, ramp: Ramp, stand: Stand, alarms: list[str]) -> Move | None:
+    if not alarms:
+        return None
+    to = stand.good if ramp.back == "step" and stand.good < route.share else 0
+    return Move(to, "rollback", "; ".join(alarms))
+
+
+def _waits(
+    route: Route,
+    stand: Stand,
+    order: Order | None,
+    above: Percent | None,
+    verdict: StepVerdict,
+    move: Move | None,
+) -> str:
+    if move is not None:
+        return f"goes to {format_percent(move.to)}: {move.why}"
+    if above is None:
+        return "the ramp is finished"
+    if stand.held is not None:
+        until = "a new release or " if stand.held.by == "rollback" else ""
+        return f"held ({stand.held.why}) until {until}`strangler ramp resume {route.name}`"
+    if order is not None and order.paused:
+        return f"paused by {order.who}" + (f": {order.why}" if order.why else "")
+    to = f"for {format_percent(above)}"
+    return f"{to}: {verdict.open[0].said}"

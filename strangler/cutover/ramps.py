@@ -1,0 +1,209 @@
+"""The ramps of a table: looked at with all that the state folder knows, and moved when they are to be moved.
+
+One process moves ramps, the observer. Everybody may look: `ramps_on` says the same to the command, the admin API and
+the report, with a server running or without.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from strangler.cutover import ledger
+from strangler.cutover.errors import CannotWrite, CutoverError
+from strangler.cutover.file import change, keep_share
+from strangler.cutover.ledger import Entry
+from strangler.cutover.orders import read_orders
+from strangler.cutover.ramp import Held, Look, Order, Stand, carried_out, look, next_step
+from strangler.cutover.standing import EVIDENCE, standing
+from strangler.cutover.whole import write_whole
+from strangler.evidence import Evidence, RampEntry, StepVerdict, read, timestamp
+from strangler.routes import Faults, Percent, Ramp, Route, Table, format_percent
+
+NAME = "ramps.json"
+#: Who moves, in the ledger.
+STEP, ROLLBACK = "ramp", "ramp (rollback)"
+
+#: Seconds that the running table has to take up a move.
+TAKEN_WITHIN = 10.0
+
+_Stands = dict[str, Stand]
+
+log = logging.getLogger("strangler.cutover")
+
+
+def read_stands(state_dir: Path) -> _Stands:
+    """Route name -> where its ramp stands. Raises CannotWrite when the file cannot be understood."""
+    path = state_dir / NAME
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Stands)
+    except FileNotFoundError:
+        return {}
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise CannotWrite(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+
+
+def ramps_on(routes: Iterable[Route], state_dir: Path, evidence: Evidence, now: float) -> dict[str, Look]:
+    """What each ramp of these routes would do at this moment (Unix time). Raises CannotWrite."""
+    ramped = [route for route in routes if route.ramp is not None]
+    if not ramped:
+        return {}
+    stands, orders = read_stands(state_dir), read_orders(state_dir)
+    return {route.name: _look(route, evidence, stands.get(route.name), orders, now) for route in ramped}
+
+
+class Ramps:
+    """Moves the ramps. `mark` is called with a route whose step begins. Used by one thread at a time."""
+
+    def __init__(self, routes_file: Path, state_dir: Path, mark: Callable[[str], None]) -> None:
+        self._path = routes_file
+        self._state = state_dir
+        self._mark = mark
+        self._stands: _Stands | None = None
+        self._unmoved: dict[str, str] = {}
+        self._awaited: dict[str, tuple[Percent, float]] = {}  # what the running table has not taken up yet
+
+    def look(self, table: Table, now: float) -> None:
+        """Look at every ramp, and move what is to be moved. Raises evidence.StoreError, CannotWrite."""
+        ramped = [route for route in table.routes if route.ramp is not None]
+        if self._stands is None:
+            self._stands = self._remembered(ramped, now)
+        before = dict(self._stands)
+        if ramped:
+            evidence = read(self._state / EVIDENCE, bodies=False)
+            orders = read_orders(self._state)
+            for route in ramped:
+                self._one(route, table, evidence, orders, now)
+        names = {route.name for route in ramped}
+        self._stands = {name: stand for name, stand in self._stands.items() if name in names}
+        if self._stands != before:
+            self._write(self._stands)
+
+    def _one(
+        self, route: Route, table: Table, evidence: Evidence, orders: Mapping[str, Order], now: float
+    ) -> None:
+        assert self._stands is not None
+        awaited, until = self._awaited.get(route.name, (route.share, now))
+        if route.share != awaited and now < until:
+            return  # the table is from before our own move: it was not somebody else's
+        known = evidence.get(route.name)
+        looked = _look(route, evidence, self._stands.get(route.name), orders, now)
+        self._stands[route.name] = looked.stand
+        if looked.begun:
+            self._mark(route.name)
+        move = looked.move
+        if move is None:
+            return
+        if self._set(route, table, looked):
+            self._awaited[route.name] = move.to, now + TAKEN_WITHIN
+            self._stands[route.name] = carried_out(looked.stand, move, known, now)
+            self._mark(route.name)
+
+    def _set(self, route: Route, table: Table, looked: Look) -> Entry | None:
+        move = looked.move
+        assert move is not None
+        who = ROLLBACK if move.kind == "rollback" else STEP
+        to, why, told = format_percent(move.to), _one_line(move.why), evidence_line(looked.verdict)
+        try:
+            try:
+                entry = change(
+                    self._path, self._state, route.name, "share", to, who, why, evidence=told, keep=True
+                )
+            except Faults as faults:
+                in_file = dict(table.kept).get(route.name, route.share)
+                entry = keep_share(
+                    self._path, self._state, route, in_file, to, who, why, told, str(faults).splitlines()[0]
+                )
+        except CutoverError as error:
+            if self._unmoved.get(route.name) != str(error):  # once, not once a second
+                log.error("%s should go to %s and cannot: %s", route.name, to, error)
+                self._unmoved[route.name] = str(error)
+            return None
+        self._unmoved.pop(route.name, None)
+        if entry is not None:
+            log.warning("%s: share %s -> %s (%s): %s", route.name, entry.from_, entry.to, who, why)
+        return entry
+
+    def _remembered(self, ramped: list[Route], now: float) -> _Stands:
+        """The stands as they were left. A file that is gone or broken must not set free what was held."""
+        try:
+            stands = read_stands(self._state)
+        except CannotWrite as error:
+            log.error("%s; the ramps begin anew", error)
+            stands = {}
+        missing = [route for route in ramped if route.name not in stands]
+        if missing:
+            last = {entry.route: entry for entry in ledger.read(self._state).entries if entry.key == "share"}
+            for route in missing:
+                entry = last.get(route.name)
+                if entry is not None and _lowered(entry) and format_percent(route.share) == entry.to:
+                    by_ramp = entry.who == ROLLBACK
+                    held = Held(now, "rollback" if by_ramp else "hand", entry.why or "lowered by hand")
+                    first = look(route, _ramp(route), None, None, None, standing(route.compare), now).stand
+                    stands[route.name] = msgspec.structs.replace(first, held=held)
+        return stands
+
+    def _write(self, stands: _Stands) -> None:
+        try:
+            write_whole(self._state / NAME, msgspec.json.encode(stands))
+        except OSError as error:
+            raise CannotWrite(f"cannot write {self._state / NAME}: {error.strerror}") from None
+
+
+def evidence_line(verdict: StepVerdict, longest: int = 500) -> str:
+    """The verdict with its numbers, for the ledger."""
+    said = f"{verdict.verdict}: " + "; ".join(check.said for check in verdict.checks)
+    return said if len(said) <= longest else said[: longest - 1] + "…"
+
+
+def ramp_view(route: Route, looked: Look) -> RampEntry:
+    """A ramp as the report, the status and the admin API show it."""
+    ramp = _ramp(route)
+    above = next_step(ramp, route.share)
+    stand = looked.stand
+    return {
+        "steps": [step / 1000 for step in ramp.steps],
+        "next": None if above is None else above / 1000,
+        "since": timestamp(stand.began),
+        "held": None if stand.held is None else {"by": stand.held.by, "why": stand.held.why},
+        "verdict": looked.verdict.verdict,
+        "waits": looked.waits,
+        "wait_seconds": None if above is None else looked.verdict.wait,
+        "checks": [
+            {"check": check.name, "verdict": check.answer, "said": check.said, "wait_seconds": check.wait}
+            for check in looked.verdict.checks
+        ],
+    }
+
+
+def _look(
+    route: Route, evidence: Evidence, stand: Stand | None, orders: Mapping[str, Order], now: float
+) -> Look:
+    return look(
+        route,
+        _ramp(route),
+        evidence.get(route.name),
+        stand,
+        orders.get(route.name),
+        standing(route.compare),
+        now,
+    )
+
+
+def _ramp(route: Route) -> Ramp:
+    assert route.ramp is not None
+    return route.ramp
+
+
+def _lowered(entry: Entry) -> bool:
+    try:
+        return float(entry.to.rstrip("%")) < float(entry.from_.rstrip("%"))
+    except ValueError:
+        return False
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:1000]
