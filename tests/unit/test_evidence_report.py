@@ -189,7 +189,7 @@ def test_the_report_has_the_fixed_shape() -> None:
     assert list(report()["routes"][0]) == [
         "route", "stage", "share", "shadow", "extracted", "releases", "verdict", "reasons", "coverage", "outcomes",
         "match_rate", "status", "latency_ms", "fingerprints",
-        "distinct", "rules", "noise", "accepted", "transient",
+        "distinct", "rules", "noise", "accepted", "traffic", "transient",
     ]  # fmt: skip
     assert list(report()["routes"][0]["fingerprints"][0]) == [
         "id", "where", "path", "kind", "legacy", "extracted", "severity", "count", "first_seen", "last_seen",
