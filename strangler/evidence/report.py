@@ -148,7 +148,7 @@ def _callers(traffic: Mapping[str, int]) -> Traffic:
         return traffic.get(f"{side}_5xx", 0) + traffic.get(f"{side}_failed", 0)
 
     fallback, rerouted, refused = (traffic.get(name, 0) for name in ("fallback", "rerouted", "refused"))
-    instead = fallback + rerouted + refused
+    instead = fallback + rerouted  # who was refused is among the failed
     return {
         "legacy": {"requests": answered("legacy"), "errors": failed("legacy")},
         "extracted": {

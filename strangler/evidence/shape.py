@@ -171,7 +171,7 @@ class LegacyTraffic(TypedDict):
 class ExtractedTraffic(TypedDict):
     """Callers of the extracted side: those it failed are `errors`, which holds the three that follow too. Of those the
     legacy side answered in its place, `fallback` when it failed, `rerouted` when nobody asked it because it was out of
-    order; `refused` were too many at once."""
+    order; `refused`: that would have been too many at once."""
 
     requests: int
     errors: int

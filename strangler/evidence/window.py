@@ -120,7 +120,7 @@ def legacy_rate(traffic: Mapping[str, int]) -> Rate:
 def extracted_rate(traffic: Mapping[str, int]) -> Rate:
     """Errors among everything that the extracted side was asked or should have been: where the legacy side had to
     answer in its place, it failed."""
-    return _rate(traffic, "extracted", ("fallback", "rerouted", "refused"))
+    return _rate(traffic, "extracted", ("fallback", "rerouted"))
 
 
 def _rate(traffic: Mapping[str, int], side: str, instead: Iterable[str]) -> Rate:

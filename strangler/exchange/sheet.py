@@ -41,6 +41,10 @@ TRAFFIC: Final = tuple(
 #: `refused` when there were too many of them at once and the caller got a 503.
 INSTEAD: Final = ("fallback", "rerouted", "refused")
 
+#: How often an endpoint was taken out and brought back: on rows of their own, whose names begin with a slash, as no
+#: route's does. While more were opened than closed, it is out.
+ENDPOINT: Final = ("opened", "closed")
+
 #: How long callers waited for the head of an answer, per side: counts in buckets of 4 %, as the evidence has them.
 #: Bucket `i` holds up to `GROWTH ** i` milliseconds and more than `GROWTH ** (i - 1)`.
 GROWTH: Final = 1.02 / 0.98
@@ -52,7 +56,7 @@ WAITS: Final = tuple(
 
 #: `eligible` counts when a request that is to be copied begins, `handed` or a skip when it has ended. So on a
 #: dead worker's sheet the difference is what it took with it.
-COLUMNS: Final = (*TRAFFIC, "retried", *INSTEAD, "eligible", "handed", *GATEWAY_SKIPS, *WAITS)
+COLUMNS: Final = (*TRAFFIC, *ENDPOINT, "retried", *INSTEAD, "eligible", "handed", *GATEWAY_SKIPS, *WAITS)
 INDEX: Final = {name: index for index, name in enumerate(COLUMNS)}
 
 NAME: Final = 512  # a route's name has 100 characters at most, 400 bytes in UTF-8

@@ -50,6 +50,8 @@ class Forwarder:
         self.feed = feed
         self.draining = draining
         self.access = access
+        self.instead = 0  # requests that the legacy side is answering in an extracted side's place
+        self.kept = 0  # bytes of bodies that are kept to be sent again
         self._complaints: dict[str, tuple[float, int]] = {}
 
     def use(self, running: Running) -> None:
@@ -77,8 +79,7 @@ class Forwarder:
         if decision.shadow and inbound.upgrade is None:
             copy = Copy()
             self.counts[base + _ELIGIBLE] += 1
-        pool = running.pools[decision.upstream.name]
-        passage = Passage(self, caller, inbound, decision, shared, pool, base, copy)
+        passage = Passage(self, caller, inbound, decision, shared, running, base, copy)
         passage.trace = traced or begun
         passage.begin()
         return passage

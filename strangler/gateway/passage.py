@@ -1,160 +1,44 @@
 """One request from a caller to a side and the answer back, streamed both ways as it comes.
 
-The caller's answer is sacred: nothing here waits for anything but the caller and the side that answers it. There
-is no task for a request, except while a connection has to be made or waited for: whichever end moves calls.
+Who is asked is in asking.py; what becomes of the answer is here. The caller's answer is sacred: nothing waits for
+anything but the caller and the side that answers it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from strangler.exchange.sheet import INDEX
 from strangler.gateway import plan as plans
 from strangler.gateway.access import line_for
-from strangler.gateway.caller import CallerConnection
+from strangler.gateway.asking import Asking, Running
 from strangler.gateway.copy import Copy
-from strangler.gateway.inbound import Inbound, Refused
+from strangler.gateway.inbound import Refused
+from strangler.gateway.instead import FAILED, UNABLE
 from strangler.gateway.tunnel import Tunnel
 from strangler.http.connection import Connection
-from strangler.http.errors import Malformed, Stale, UpstreamError
-from strangler.http.pool import Pool
+from strangler.http.errors import Malformed, UpstreamError
 from strangler.http.reading import Head
-from strangler.routes import Decision, Router
 
 if TYPE_CHECKING:
-    from strangler.gateway.forward import Forwarder
+    pass
 
 _STATUS = {side: INDEX[f"{side}_1xx"] - 1 for side in ("legacy", "extracted")}
 _FAILED = {side: INDEX[f"{side}_failed"] for side in ("legacy", "extracted")}
-_RETRIED = INDEX["retried"]
+
+__all__ = ["Passage", "Running"]
 
 log = logging.getLogger("strangler.gateway")
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A table in force: its router, a pool per upstream, and each route's place on the sheet."""
-
-    router: Router
-    pools: Mapping[str, Pool]
-    bases: Mapping[str, int]
-
-
-class Passage:
+class Passage(Asking):
     """One request on its way."""
-
-    # What most passages never change stands here, and costs nothing for each of them.
-    _body: bytes | None = None  # the whole framed body, while it is at hand
-    _sent = False  # the request is out as a whole
-    _connection: Connection | None = None
-    _connecting: asyncio.Task[None] | None = None
-    _answer: plans.AnswerPlan | None = None
-    _head: Head | None = None
-    _over = False
-    retried = False
-    bytes_out = 0
-    trace = b""
-    started = sent_at = 0.0  # by the performance counter, when there is an access log
-
-    def __init__(
-        self,
-        forwarder: Forwarder,
-        caller: CallerConnection,
-        inbound: Inbound,
-        decision: Decision,
-        shared: plans.Shared,
-        pool: Pool,
-        base: int,
-        copy: Copy | None,
-    ) -> None:
-        self.caller = caller
-        self.inbound = inbound
-        self.decision = decision
-        self.shared = shared
-        self._forwarder = forwarder
-        self._pool = pool
-        self._base = base
-        self._copy = copy
-        self._request = plans.request_head(decision, inbound, shared)
 
     @property
     def shadow(self) -> bool:
         """A copy goes to the other side."""
         return self._copy is not None
-
-    def begin(self) -> None:
-        """Send the request on its way."""
-        if self._forwarder.access.log is not None:
-            self.started = time.perf_counter()
-        connection = self._pool.take()
-        if connection is None:
-            self._connecting = asyncio.get_running_loop().create_task(self._connect(fresh=False))
-        else:
-            self._send(connection)
-
-    async def _connect(self, *, fresh: bool) -> None:
-        try:
-            connection = await self._pool.acquire(fresh=fresh)
-        except UpstreamError as error:
-            self._connecting = None
-            self._failed(error)
-            return
-        self._connecting = None
-        try:
-            self._send(connection)
-        except Exception:
-            self._broken()
-
-    def _send(self, connection: Connection) -> None:
-        inbound = self.inbound
-        if self.started:
-            self.sent_at = time.perf_counter()
-        self._connection = connection
-        connection.on_moved = self.moved
-        if not inbound.old:
-            connection.on_informational = self._informational
-        without_body = inbound.method == "HEAD"
-        if not inbound.has_body or inbound.complete:
-            if inbound.has_body and self._body is None:
-                self._body = self._framed()
-            request = self._request if self._body is None else self._request + self._body
-            connection.begin(request, without_body=without_body, upgrade=inbound.upgrade is not None)
-            self._sent = True
-        else:
-            connection.begin(self._request, without_body=without_body, more=True)
-            self.body_arrived()
-            self.caller.taken()
-
-    # -- the request ---------------------------------------------------------------------------------------
-
-    def body_arrived(self) -> None:
-        """Send what has arrived of the body, at the pace of the slower of caller and upstream."""
-        connection = self._connection
-        if connection is None or self._sent or connection.writing_paused:
-            return
-        inbound = self.inbound
-        if inbound.chunks or inbound.complete:
-            if data := self._framed():
-                connection.write(data)
-            if inbound.complete:
-                self._sent = True
-                connection.sent()
-
-    def _framed(self) -> bytes:
-        """What has arrived of the body, as it goes upstream."""
-        inbound = self.inbound
-        data = inbound.take()
-        if self._copy is not None and data:
-            self._copy.keep(self._copy.request_body, data)
-        if not inbound.chunked:
-            return data
-        framed = plans.chunk(data) if data else b""
-        return framed + plans.last_chunk(inbound.trailers) if inbound.complete else framed
 
     def refuse(self, refused: Refused) -> None:
         """The rest of the request cannot be accepted: its side gets no half of it that looks whole."""
@@ -193,6 +77,8 @@ class Passage:
             if connection.switched is not None:
                 self._switch(connection, head, connection.switched)
             return
+        if self._wait(head.status):
+            return
         self._head = head
         # While the caller is still sending, the rest cannot be told from a next request: the connection ends.
         close = not inbound.keep_alive or not inbound.complete or self._forwarder.draining()
@@ -207,6 +93,20 @@ class Passage:
         if self._copy is not None:
             self._copy.look_at(head)
         self._go_on(connection, answer, answer.head)
+
+    def _wait(self, status: int) -> bool:
+        """Count how long the head took. True when it was bad news, and the legacy side is asked instead."""
+        endpoint, side = self._endpoint, self.decision.side
+        assert endpoint is not None
+        self._count_wait()
+        if status < 500:
+            endpoint.answered()
+            return False
+        if status in UNABLE:
+            endpoint.failed(f"it answered {status}")
+        else:
+            endpoint.answered()
+        return side == "extracted" and status in FAILED and self._falls_back()
 
     def _go_on(self, connection: Connection, answer: plans.AnswerPlan, out: bytes = b"") -> None:
         """Write what has arrived. A short answer goes out, head and all, in one write."""
@@ -241,7 +141,7 @@ class Passage:
             connection.sending = True  # an answer before its request was whole: the connection cannot go on
             if self._copy is not None and self._copy.skipped is None:
                 self._copy.skipped = "request_cut"  # the other side would take half a body for a whole one
-        self._pool.release(connection)
+        self._release(connection)
         self._count(self._head.status)
         self._note(self._head.status, "ok")
         if self._copy is not None:
@@ -254,7 +154,10 @@ class Passage:
         if answer is None:
             self._failed(Malformed("switched to a protocol that nobody asked for"))
             return
+        assert self._endpoint is not None
+        self._endpoint.answered()
         self._over = True
+        self._give_back()
         self._connection = None
         self._count(101)
         self.caller.write(answer)
@@ -264,7 +167,7 @@ class Passage:
             self._note(101, "ok")
 
         # Its place in the pool is free once the connection is lost.
-        Tunnel(self.caller, connection, self._pool.times.tunnel, ended).open(early)
+        Tunnel(self.caller, connection, self._endpoint.pool.times.tunnel, ended).open(early)
 
     # -- endings -------------------------------------------------------------------------------------------
 
@@ -281,22 +184,16 @@ class Passage:
         self._over = True
         if self._connecting is not None:
             self._connecting.cancel()
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.abort()
-            self._pool.release(connection)
+        self._drop()
+        self._give_back()
 
-    def _failed(self, error: UpstreamError) -> None:
+    def _release(self, connection: Connection) -> None:
+        assert self._endpoint is not None
+        self._endpoint.pool.release(connection)
+        self._give_back()
+
+    def _fail(self, error: UpstreamError) -> None:
         """The one place where an upstream's failure becomes an answer, or a reset when one had begun."""
-        connection = self._connection
-        if isinstance(error, Stale) and connection is not None and self._may_repeat(connection):
-            self._connection = None
-            self._pool.release(connection)
-            self.retried = True
-            self._forwarder.counts[self._base + _RETRIED] += 1
-            self._connecting = asyncio.get_running_loop().create_task(self._connect(fresh=True))
-            return
-        self._forwarder.complain(self.decision.upstream.name, error)
         self._skip("no_answer")
         self._let_go()
         self._forwarder.counts[self._base + _FAILED[self.decision.side]] += 1
@@ -320,15 +217,6 @@ class Passage:
             without_body=self.inbound.method == "HEAD",
             extra={"upstream": decision.upstream.name, "route": name or "(legacy)"},
             headers=b"Retry-After: 1\r\n" if error.status == 503 else b"",
-        )
-
-    def _may_repeat(self, connection: Connection) -> bool:
-        """RFC 9110 section 9.2.2: idempotent, body still at hand, and the connection was a kept-alive one."""
-        return (
-            connection.exchanges > 1
-            and (not self.inbound.has_body or self._body is not None)
-            and self.inbound.method in plans.IDEMPOTENT
-            and not self.retried
         )
 
     def _broken(self) -> None:

@@ -10,7 +10,9 @@ import asyncio
 
 from strangler.control import aside
 from strangler.exchange.sheet import Sheet
+from strangler.gateway.health import Checks
 from strangler.gateway.passage import Running
+from strangler.gateway.services import Services
 from strangler.http.pools import Pools
 from strangler.routes import Router, Table, Upstream
 
@@ -24,6 +26,8 @@ class Tables:
     def __init__(self, sheet: Sheet) -> None:
         self._sheet = sheet
         self._pools: Pools[Upstream] = Pools(lambda upstream: upstream.connections)
+        self._services = Services(sheet)
+        self._checks = Checks()
 
     async def ready(self, table: Table) -> Running:
         """The table, ready to be used. Raises TlsFault when an upstream's TLS files cannot be used, SheetFull.
@@ -31,14 +35,18 @@ class Tables:
         When it raises, everything is as before.
         """
         router = await aside(Router, table)
-        made = await aside(self._pools.make, table.upstreams)
+        places = {key: place for each in table.upstreams.values() for key, place in each.apart().items()}
+        made = await aside(self._pools.make, places)
         bases = {"": self._sheet.base("")}
         for number, route in enumerate(table.routes):
             bases[route.name] = self._sheet.base(route.name)
             if number % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
-        return Running(router, self._pools.use(made), bases)
+        services = self._services.use(table.upstreams, self._pools.use(made))
+        self._checks.use(self._services.checked)
+        return Running(router, services, bases)
 
     def close(self) -> None:
-        """Close every connection that carries nothing."""
+        """Close every connection that carries nothing, and ask nobody how it is any more."""
+        self._checks.stop()
         self._pools.close()

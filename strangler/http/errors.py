@@ -30,6 +30,13 @@ class NoConnectionFree(UpstreamError):
     what = "has no connection free"
 
 
+class OutOfOrder(UpstreamError):
+    """Nobody was asked: every endpoint of the upstream has failed too often of late."""
+
+    status = 503
+    what = "is out of order"
+
+
 class Malformed(UpstreamError):
     """What came back is not HTTP/1.1, or more of it than we accept."""
 

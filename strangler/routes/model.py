@@ -5,7 +5,7 @@ Nothing here reads, writes or waits. `parse` makes these values, `match` and `as
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
@@ -139,6 +139,13 @@ class Upstream:
     def endpoints(self) -> tuple[Address, ...]:
         """Every place where the service answers, the first of the file first."""
         return Address(self.host, self.port), *self.more
+
+    def apart(self) -> dict[str, Upstream]:
+        """Each endpoint as an upstream of its own, under its own name: `payments 10.0.3.7:8002`."""
+        return {
+            f"{self.name} {address}": replace(self, host=address.host, port=address.port, more=())
+            for address in self.endpoints
+        }
 
     @property
     def authority(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 
@@ -63,26 +62,29 @@ async def test_a_share_climbs_by_itself_and_falls_back_by_itself(tmp_path: Path)
             raise web.HTTPInternalServerError
         return well(request)
 
-    async with service(well, release="shop-1") as old, service(sometimes, release="v2") as new:
-        async with proxy(tmp_path, old, new, routes=routes()) as made:
-            async with load(lambda n: f"{made.url}/items/{n}", callers=40) as callers:
-                await until(lambda: share_in(made.routes) == "100%", within=60)
-                assert [(each["who"], each["from"], each["to"]) for each in moves(made)] == [
-                    ("ramp", "0%", "25%"),
-                    ("ramp", "25%", "100%"),
-                ]
-                assert all(each["evidence"].startswith("pass: ") for each in moves(made))
-                assert callers.failed == 0
-                broken = True
-                await until(lambda: share_in(made.routes) == "0%", within=30)
-                last = moves(made)[-1]
-                assert (last["who"], last["from"], last["to"]) == ("ramp (rollback)", "100%", "0%")
-                assert "errors: " in last["why"]
-                broken = False
-                asked = callers.asked
-                await until(lambda: callers.asked > asked + 3000, within=60)
-                assert share_in(made.routes) == "0%", "it stays until somebody says otherwise"
-            async with aiohttp.ClientSession() as session:
-                ramp = (await made.report(session))["ramp"]
+    async with (
+        service(well, release="shop-1") as old,
+        service(sometimes, release="v2") as new,
+        proxy(tmp_path, old, new, routes=routes()) as made,
+    ):
+        async with load(lambda n: f"{made.url}/items/{n}", callers=40) as callers:
+            await until(lambda: share_in(made.routes) == "100%", within=60)
+            assert [(each["who"], each["from"], each["to"]) for each in moves(made)] == [
+                ("ramp", "0%", "25%"),
+                ("ramp", "25%", "100%"),
+            ]
+            assert all(each["evidence"].startswith("pass: ") for each in moves(made))
+            assert callers.failed == 0
+            broken = True
+            await until(lambda: share_in(made.routes) == "0%", within=30)
+            last = moves(made)[-1]
+            assert (last["who"], last["from"], last["to"]) == ("ramp (rollback)", "100%", "0%")
+            assert "errors: " in last["why"]
+            broken = False
+            asked = callers.asked
+            await until(lambda: callers.asked > asked + 3000, within=60)
+            assert share_in(made.routes) == "0%", "it stays until somebody says otherwise"
+        async with aiohttp.ClientSession() as session:
+            ramp = (await made.report(session))["ramp"]
     assert ramp["held"]["by"] == "rollback"
     assert "strangler ramp resume item" in ramp["waits"]

@@ -102,7 +102,9 @@ async def test_expect_100_continue_is_the_upstreams_to_answer(tmp_path: Path) ->
 
 
 async def test_no_answer_is_502_and_names_route_and_upstream(tmp_path: Path) -> None:
-    async with gateway(tmp_path, answering(), answering(b""), share="100%") as made:
+    async with gateway(
+        tmp_path, answering(), answering(b""), share="100%", route=", fallback: false"
+    ) as made:
         head, _, body = (await say(made.port, get("/pay/1"))).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: application/problem+json")
         problem = json.loads(body)

@@ -19,6 +19,7 @@ from strangler import control
 from strangler.control import Faulty, Line, Message, Run, Running
 from strangler.exchange import sheet as sheets
 from strangler.exchange.sheet import Sheet, SheetFull
+from strangler.gateway import passage
 from strangler.gateway.tables import Tables
 from strangler.http.pool import Pool
 from strangler.http.tls import TlsFault
@@ -72,6 +73,11 @@ async def use(pool: Pool) -> None:
     pool.release(connection)
 
 
+def pools(running: passage.Running) -> dict[str, Pool]:
+    """The pool of each upstream's first endpoint."""
+    return {name: service.endpoints[0].pool for name, service in running.services.items()}
+
+
 # -- pools ---------------------------------------------------------------------------------------------------
 
 
@@ -80,16 +86,16 @@ async def test_pools_of_upstreams_that_did_not_change_go_on(sheet: Sheet, author
         table = table_of(TEXT, port=port, ca=authority.file)
         tables = Tables(sheet)
         before = await tables.ready(table)
-        await use(before.pools["old"])
+        await use(pools(before)["old"])
         changed = replace(table.upstreams["old"], health="/health")
         after = await tables.ready(
             replace(table, routes=(), trace=0, upstreams={**table.upstreams, "old": changed})
         )
-        assert dict(after.pools) == dict(before.pools)
-        assert after.pools["old"].idle == 1
+        assert dict(pools(after)) == dict(pools(before))
+        assert pools(after)["old"].idle == 1
         assert after.router is not before.router
         tables.close()
-        await until(lambda: before.pools["old"].open == 0)
+        await until(lambda: pools(before)["old"].open == 0)
 
 
 async def test_pools_of_upstreams_that_changed_are_replaced_and_closed(
@@ -98,10 +104,10 @@ async def test_pools_of_upstreams_that_changed_are_replaced_and_closed(
     async with serving(answering(ok(b""), ok(b""))) as port:
         table = table_of(TEXT, port=port, ca=authority.file)
         tables = Tables(sheet)
-        before = (await tables.ready(table)).pools["old"]
+        before = pools(await tables.ready(table))["old"]
         await use(before)
         old = replace(table.upstreams["old"], connections=7)
-        after = (await tables.ready(replace(table, upstreams={**table.upstreams, "old": old}))).pools["old"]
+        after = pools(await tables.ready(replace(table, upstreams={**table.upstreams, "old": old})))["old"]
         assert after is not before
         assert after.limit == 7
         await until(lambda: before.open == 0)
@@ -113,7 +119,7 @@ async def test_a_request_under_way_keeps_its_connection_until_it_is_done(
     async with serving(answering(ok(b"whole"), ok(b""))) as port:
         table = table_of(TEXT, port=port, ca=authority.file)
         tables = Tables(sheet)
-        pool = (await tables.ready(table)).pools["old"]
+        pool = pools(await tables.ready(table))["old"]
         connection = await pool.acquire()
         other = {"old": replace(table.upstreams["old"], connections=7), "new": table.upstreams["new"]}
         await tables.ready(replace(table, upstreams=other))
@@ -131,10 +137,10 @@ async def test_an_upstream_that_is_left_out_is_closed(sheet: Sheet) -> None:
         before = await tables.ready(
             many(0, f"old: {{url: http://127.0.0.1:1}}, new: {{url: http://127.0.0.1:{port}}}")
         )
-        await use(before.pools["new"])
+        await use(pools(before)["new"])
         after = await tables.ready(many(0, "old: {url: http://127.0.0.1:1}"))
-        assert list(after.pools) == ["old"]
-        await until(lambda: before.pools["new"].open == 0)
+        assert list(pools(after)) == ["old"]
+        await until(lambda: pools(before)["new"].open == 0)
 
 
 async def test_tls_files_are_read_again_when_they_have_changed_and_only_then(
@@ -142,10 +148,10 @@ async def test_tls_files_are_read_again_when_they_have_changed_and_only_then(
 ) -> None:
     table = table_of(TEXT, port=1, ca=authority.file)
     tables = Tables(sheet)
-    first = (await tables.ready(table)).pools["new"]
-    assert (await tables.ready(table)).pools["new"] is first
+    first = pools(await tables.ready(table))["new"]
+    assert pools(await tables.ready(table))["new"] is first
     Authority(tmp_path)  # another one in the same file
-    assert (await tables.ready(table)).pools["new"] is not first
+    assert pools(await tables.ready(table))["new"] is not first
 
 
 async def test_files_that_cannot_be_used_leave_everything_as_it_was(
@@ -155,14 +161,14 @@ async def test_files_that_cannot_be_used_leave_everything_as_it_was(
         table = table_of(TEXT, port=port, ca=authority.file)
         tables = Tables(sheet)
         before = await tables.ready(table)
-        await use(before.pools["old"])
+        await use(pools(before)["old"])
         faulty = table_of(TEXT.replace("timeout: 5s", "timeout: 6s"), port=port, ca=authority.file + ".not")
         with pytest.raises(TlsFault, match="No such file"):
             await tables.ready(faulty)
-        assert before.pools["old"].idle == 1
-        assert (await tables.ready(table)).pools == before.pools
+        assert pools(before)["old"].idle == 1
+        assert pools(await tables.ready(table)) == pools(before)
         tables.close()
-        await until(lambda: before.pools["old"].open == 0)
+        await until(lambda: pools(before)["old"].open == 0)
 
 
 async def test_more_routes_than_the_sheet_has_rows_leave_everything_as_it_was(
@@ -173,13 +179,13 @@ async def test_more_routes_than_the_sheet_has_rows_leave_everything_as_it_was(
         before = await tables.ready(
             many(1, f"old: {{url: http://127.0.0.1:{port}}}, new: {{url: http://127.0.0.1:2}}")
         )
-        await use(before.pools["old"])
+        await use(pools(before)["old"])
         monkeypatch.setattr(sheets, "CAPACITY", 3)
         with pytest.raises(SheetFull):
             await tables.ready(many(5))
-        assert before.pools["old"].idle == 1
+        assert pools(before)["old"].idle == 1
         tables.close()
-        await until(lambda: before.pools["old"].open == 0)
+        await until(lambda: pools(before)["old"].open == 0)
 
 
 async def test_each_route_keeps_its_place_on_the_sheet(sheet: Sheet) -> None:
@@ -190,7 +196,11 @@ async def test_each_route_keeps_its_place_on_the_sheet(sheet: Sheet) -> None:
     after = (await tables.ready(many(600))).bases
     assert set(after) == {"", *(f"r{n}" for n in range(600))}
     assert all(before[name] == base for name, base in after.items())
-    assert sheets.read(sheet.path) == {"r7": {"handed": 3}, **{name: {} for name in before if name != "r7"}}
+    assert sheets.read(sheet.path) == {
+        "r7": {"handed": 3},
+        **{name: {} for name in before if name != "r7"},
+        **{f"/{key}": {} for up in many(1).upstreams.values() for key in up.apart()},
+    }
 
 
 # -- beside the loop -----------------------------------------------------------------------------------------

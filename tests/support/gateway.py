@@ -14,6 +14,7 @@ from strangler.gateway.access import Access
 from strangler.gateway.feed import Feed
 from strangler.gateway.forward import Forwarder, Running
 from strangler.gateway.listener import Listener
+from strangler.gateway.services import Services
 from strangler.http.pool import Pool, pool_to
 from strangler.routes import Router, Table, parse
 from tests.support.raw import Conversation, answering, read_head, serving, until
@@ -91,8 +92,11 @@ async def gateway(
             check_rule=lambda *rule: None,
         )
         sheet = stack.enter_context(Sheet(tmp_path / "w.sheet"))
-        pools = {name: pool_to(up, limit=up.connections) for name, up in table.upstreams.items()}
-        running = Running(Router(table), pools, {"": sheet.base(""), "pay": sheet.base("pay")})
+        apart = {key: place for up in table.upstreams.values() for key, place in up.apart().items()}
+        by_endpoint = {key: pool_to(place, limit=place.connections) for key, place in apart.items()}
+        pools = {key.partition(" ")[0]: pool for key, pool in by_endpoint.items()}
+        services = Services(sheet).use(table.upstreams, by_endpoint)
+        running = Running(Router(table), services, {"": sheet.base(""), "pay": sheet.base("pay")})
         feed = Feed(str(tmp_path / "feed"), sheet, "w")
         access = stack.enter_context(contextlib.closing(Access()))
         access.use(table.access_log)
@@ -112,9 +116,9 @@ async def gateway(
             server.close()
             await listener.shutdown(1)
             await feed.stop()
-            for pool in pools.values():
+            for pool in by_endpoint.values():
                 pool.close()
-            await until(lambda: all(pool.open == 0 for pool in pools.values()))
+            await until(lambda: all(pool.open == 0 for pool in by_endpoint.values()))
 
 
 def _taking(made: Gateway) -> Conversation:
