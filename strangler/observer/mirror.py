@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 from strangler.control import aside
 from strangler.exchange.model import Answer, Exchange
@@ -23,24 +24,42 @@ CONCURRENCY = 64
 FAILURES = frozenset({"shadow_timeout", "shadow_unreachable", "shadow_broken"})
 
 
+class Turns:
+    """The pools of an upstream's endpoints, which take turns."""
+
+    def __init__(self, pools: list[Pool]) -> None:
+        self.pools = pools
+        self._next = 0
+
+    def next(self) -> Pool:
+        """The one whose turn it is."""
+        self._next += 1
+        return self.pools[self._next % len(self.pools)]
+
+
 class Mirror:
     """Pools of its own to every upstream, so that no shadow takes a connection from a caller."""
 
     def __init__(self) -> None:
         self._pools: Pools[Upstream] = Pools(lambda upstream: CONCURRENCY)
-        self._ready: dict[str, Pool] = {}
+        self._ready: dict[str, Turns] = {}
         self._running: Table | None = None
 
     async def use(self, table: Table) -> None:
         """From now on this is the table, and these are the upstreams. Raises TlsFault; then all is as before."""
-        self._ready = self._pools.use(await aside(self._pools.make, table.upstreams))
+        places = {key: place for each in table.upstreams.values() for key, place in each.apart().items()}
+        pools = self._pools.use(await aside(self._pools.make, places))
+        self._ready = {
+            name: Turns([pools[key] for key in upstream.apart()])
+            for name, upstream in table.upstreams.items()
+        }
         self._running = table
 
     async def ask(self, table: Table, route: Route, exchange: Exchange, side: Side) -> Answer:
         """The answer of a side to the request of an exchange. Raises NoShadow."""
         upstream = table.upstreams[table.legacy if side == "legacy" else route.extracted]
-        pool = self._ready.get(upstream.name)
-        if pool is None:
+        turns = self._ready.get(upstream.name)
+        if turns is None:
             raise NoShadow("shadow_unreachable")
         write = writes(exchange)
         if write:
@@ -48,8 +67,13 @@ class Mirror:
         request = request_of(route, side, exchange)
         try:
             if write:
-                return await self._write_once(pool, request, exchange.method, route.name)
-            return await _exchange(pool, request, exchange.method)
+                return await self._write_once(turns.next(), request, exchange.method, route.name)
+            for _ in turns.pools[
+                1:
+            ]:  # an endpoint that cannot be reached was told nothing: the next is asked
+                with suppress(ConnectFailed):
+                    return await _exchange(turns.next(), request, exchange.method)
+            return await _exchange(turns.next(), request, exchange.method)
         except TimedOut as error:
             raise NoShadow("shadow_timeout") from error
         except NoConnectionFree as error:

@@ -14,7 +14,7 @@ from strangler.gateway.access import Access
 from strangler.gateway.feed import Feed
 from strangler.gateway.forward import Forwarder, Running
 from strangler.gateway.listener import Listener
-from strangler.gateway.services import Services
+from strangler.gateway.services import Service, Services
 from strangler.http.pool import Pool, pool_to
 from strangler.routes import Router, Table, parse
 from tests.support.raw import Conversation, answering, read_head, serving, until
@@ -26,7 +26,7 @@ trace: {trace}
 identity: [header:x-user-id, cookie:session]
 upstreams:
   old: {{url: "{scheme}://127.0.0.1:{old}", timeout: {timeout}{upstream}}}
-  new: {{url: "{scheme}://127.0.0.1:{new}", timeout: {timeout}{upstream}}}
+  new: {{url: [{new}], timeout: {timeout}{upstream}}}
 legacy: old
 routes:
   - {{name: pay, match: "/pay/{{id}}", extracted: new, share: {share}, shadow: {shadow}, rewrite: "/v2/{{id}}",
@@ -43,6 +43,7 @@ class Gateway:
     pools: dict[str, Pool]
     listener: Listener
     table: Table
+    services: dict[str, Service]
     taken: list[Exchange] = field(default_factory=list)
     hellos: list[Hello] = field(default_factory=list)
 
@@ -65,18 +66,23 @@ async def gateway(
     upstream: str = "",
     scheme: str = "http",
     route: str = "",
+    beside: Conversation | int | None = None,
 ) -> AsyncIterator[Gateway]:
     """A gateway on a free port. `top` is text for the top of routes.yaml, `upstream` more keys for both
     upstreams, such as `", connections: 2"`, `route` more keys for the route; `patience` is the upstreams' `timeout`.
+    `beside` is a second endpoint of the extracted side, or a port where nobody listens.
 
     When it ends, every connection to an upstream must have been given back: a leak fails the test.
     """
     async with contextlib.AsyncExitStack() as stack:
         old_port = await stack.enter_async_context(serving(old))
         new_port = await stack.enter_async_context(serving(new or answering()))
+        if beside is not None and not isinstance(beside, int):
+            beside = await stack.enter_async_context(serving(beside))
+        places = [f'"{scheme}://127.0.0.1:{port}"' for port in (new_port, beside) if port is not None]
         text = ROUTES.format(
             old=old_port,
-            new=new_port,
+            new=", ".join(places),
             share=share,
             shadow=shadow,
             timeout=patience,
@@ -94,14 +100,14 @@ async def gateway(
         sheet = stack.enter_context(Sheet(tmp_path / "w.sheet"))
         apart = {key: place for up in table.upstreams.values() for key, place in up.apart().items()}
         by_endpoint = {key: pool_to(place, limit=place.connections) for key, place in apart.items()}
-        pools = {key.partition(" ")[0]: pool for key, pool in by_endpoint.items()}
+        pools = {key.partition(" ")[0]: pool for key, pool in reversed(by_endpoint.items())}
         services = Services(sheet).use(table.upstreams, by_endpoint)
         running = Running(Router(table), services, {"": sheet.base(""), "pay": sheet.base("pay")})
         feed = Feed(str(tmp_path / "feed"), sheet, "w")
         access = stack.enter_context(contextlib.closing(Access()))
         access.use(table.access_log)
         listener = Listener(Forwarder(running, sheet, feed, lambda: False, access))
-        made = Gateway(0, sheet, pools, listener, table)
+        made = Gateway(0, sheet, pools, listener, table, services)
         if observer:
             takes = await asyncio.start_unix_server(_taking(made), str(tmp_path / "feed"))
             stack.callback(takes.close)
