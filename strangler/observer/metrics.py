@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from strangler.exchange.sheet import GATEWAY_SKIPS
+from strangler.exchange.sheet import GATEWAY_SKIPS, INSTEAD, TRAFFIC
 from strangler.routes import Table
 
 #: Every metric there is; docs/operations.md describes each, or a test fails.
@@ -17,6 +17,9 @@ NAMES: Final = (
     "strangler_requests_total",
     "strangler_upstream_failures_total",
     "strangler_retries_total",
+    "strangler_fallbacks_total",
+    "strangler_endpoint_ejections_total",
+    "strangler_endpoint_out",
     "strangler_exchanges_handed_total",
     "strangler_exchanges_skipped_total",
     "strangler_exchanges_under_way",
@@ -34,6 +37,7 @@ Totals = Mapping[tuple[str, str], int]
 def render(
     *,
     totals: Totals,
+    out: Mapping[str, int],
     table: Table,
     faults: int,
     under_way: int,
@@ -41,7 +45,10 @@ def render(
     store_faults: int,
     workers: int,
 ) -> bytes:
-    """The Prometheus text of the present numbers. Route "" is what no route claims."""
+    """The Prometheus text of the present numbers. Route "" is what no route claims.
+
+    `out` says of endpoints for how many of the living workers they are out of order.
+    """
     registry = CollectorRegistry(auto_describe=False)
     gauges = {
         "strangler_exchanges_under_way": ("Exchanges whose shadow is being asked", float(under_way)),
@@ -52,6 +59,8 @@ def render(
         _Numbers(
             [
                 *_traffic(totals),
+                *_instead(totals),
+                *_endpoints(totals, out),
                 *_coverage(totals, unrecorded, store_faults),
                 *_shares(table),
                 *_plain(gauges),
@@ -83,12 +92,39 @@ def _traffic(totals: Totals) -> Iterator[Metric]:
         side, _, what = column.partition("_")
         if column == "retried":
             retries.add_metric([route], count)
-        elif side in ("legacy", "extracted"):
+        elif column in TRAFFIC:
             if what == "failed":
                 failures.add_metric([route, side], count)
             else:
                 requests.add_metric([route, side, what], count)
     yield from (requests, failures, retries)
+
+
+def _instead(totals: Totals) -> Iterator[Metric]:
+    found = CounterMetricFamily(
+        "strangler_fallbacks",
+        "Requests that the legacy side was to answer in the extracted side's place",
+        labels=["route", "how"],
+    )
+    for (route, column), count in sorted(totals.items()):
+        if column in INSTEAD:
+            found.add_metric([route, column], count)
+    yield found
+
+
+def _endpoints(totals: Totals, out: Mapping[str, int]) -> Iterator[Metric]:
+    """An endpoint's row is named by a slash, its upstream and its address."""
+    labels = ["upstream", "endpoint"]
+    ejected = CounterMetricFamily(
+        "strangler_endpoint_ejections", "How often workers stopped asking an endpoint", labels=labels
+    )
+    for (row, column), count in sorted(totals.items()):
+        if column == "opened":
+            ejected.add_metric(row.removeprefix("/").split(" "), count)
+    now = GaugeMetricFamily("strangler_endpoint_out", "Workers that do not ask an endpoint now", labels=labels)
+    for row, workers in sorted(out.items()):
+        now.add_metric(row.removeprefix("/").split(" "), workers)
+    yield from (ejected, now)
 
 
 def _coverage(totals: Totals, unrecorded: int, store_faults: int) -> Iterator[Metric]:

@@ -261,6 +261,7 @@ class Panel:
         """The Prometheus text."""
         return metrics.render(
             totals=self._sheets.totals(),
+            out=self._sheets.out(),
             table=self._observer.table,
             faults=len(self._observer.faults),
             under_way=self._intake.under_way,

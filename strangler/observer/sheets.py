@@ -49,6 +49,13 @@ class Sheets:
                 _add(totals, counts)
         return dict(totals)
 
+    def out(self) -> dict[str, int]:
+        """Rows of endpoints, and for how many of the workers that live they are out of order."""
+        with self._lock:
+            living = [counts for worker, counts in self._last.items() if worker not in self._final]
+        rows = {row for counts in living for row in counts if row.startswith("/")}
+        return {row: sum(_is_out(counts.get(row, {})) for counts in living) for row in rows}
+
     @property
     def workers(self) -> int:
         """Workers whose sheets are held."""
@@ -110,6 +117,10 @@ def _told(counts: Counts) -> Counts:
         if not route.startswith("/")  # an endpoint's row
     }
     return {route: columns for route, columns in picked.items() if columns}
+
+
+def _is_out(columns: dict[str, int]) -> bool:
+    return columns.get("opened", 0) > columns.get("closed", 0)
 
 
 def _add(totals: Counter[tuple[str, str]], counts: Counts) -> None:
