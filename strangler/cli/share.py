@@ -8,11 +8,10 @@ import click
 
 from strangler.cli.common import complain, places, say, who
 from strangler.cli.running import running, taken
-from strangler.cutover import CutoverError, Entry, change, read_table, settled_value
+from strangler.cutover import CutoverError, Entry, change, read_moves, read_table, roll_back, settled_value
 from strangler.cutover.file import Edited
-from strangler.cutover.report import report_on
-from strangler.evidence import StoreError
-from strangler.routes import parse_percent
+from strangler.cutover.report import verdict_line
+from strangler.routes import format_percent, parse_percent
 
 _WHY = click.option("--why", default="", metavar="TEXT", help="The reason, for the ledger.")
 
@@ -52,16 +51,31 @@ def shadow(routes: Path, state: Path, route: str, percent: str, why: str) -> int
 
 @click.command(short_help="Give all callers back to the legacy side.")
 @click.argument("route")
+@click.option(
+    "--to",
+    metavar="N",
+    help="A lower share, such as 5%, or the number of an entry of `strangler history`: as it stood right after that.",
+)
 @_WHY
 @places
-def rollback(routes: Path, state: Path, route: str, why: str) -> int:
-    """Give all callers of a route back to the legacy side: its share becomes 0%. The shadow stays.
+def rollback(routes: Path, state: Path, route: str, to: str | None, why: str) -> int:
+    """Give callers of a route back to the legacy side: all of them, or down to a share. The shadow stays.
+
+    A ramp stays down, too, until `strangler ramp resume`. When routes.yaml cannot be written, the share is kept in the
+    state directory and holds all the same.
 
     \b
-    Example:
+    Examples:
       strangler rollback payment-read --why 'totals differ'
+      strangler rollback payment-read --to 5%
     """
-    return _set(routes, state, route, "share", "0%", why or "rollback")
+    told = _verdict(routes, state, route)
+    entry = roll_back(routes, state, route, to, who=who(), why=why or "rollback", evidence=told)
+    if entry is None:
+        share = format_percent(read_table(routes, state)[0].share_of(route) or 0)
+        say(f"{route}: share is {share} already")
+        return 0
+    return _told(routes, state, entry)
 
 
 def _set(routes: Path, state: Path, route: str, key: Edited, percent: str, why: str) -> int:
@@ -71,17 +85,22 @@ def _set(routes: Path, state: Path, route: str, key: Edited, percent: str, why: 
     if entry is None:
         say(f"{route}: {key} is {settled_value(percent)} already")
         return 0
-    say(f"{route}: {key} {entry.from_} -> {entry.to}")
+    return _told(routes, state, entry)
+
+
+def _told(routes: Path, state: Path, entry: Entry) -> int:
+    say(f"{entry.route}: {entry.key} {entry.from_} -> {entry.to}")
+    kept = read_moves(state).get(entry.route)
+    if kept is not None and kept.at == entry.at:
+        complain(f"kept in {state}, since routes.yaml could not be told: {kept.problem}")
     _say_whether_in_force(routes, state, entry)
     return 0
 
 
 def _verdict(routes: Path, state: Path, route: str) -> str:
-    """The verdict at this moment, for the ledger. A change must not wait for it: "" when it cannot be had."""
     try:
-        table, _ = read_table(routes, state)
-        return str(report_on(table, state, route)["routes"][0]["verdict"])
-    except (StoreError, CutoverError, ValueError):
+        return verdict_line(read_table(routes, state)[0], state, route)
+    except (CutoverError, ValueError):
         return ""
 
 

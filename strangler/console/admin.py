@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -17,7 +18,9 @@ from strangler.console.panel import PANEL, Panel
 from strangler.console.problems import Refusal, problems
 from strangler.console.views import history_view, route_view, table_view
 from strangler.cutover import ledger
+from strangler.cutover.past import parse_moment, table_at
 from strangler.cutover.report import asked_for, fingerprint_on
+from strangler.cutover.views import past_view
 
 
 def make_app(panel: Panel) -> web.Application:
@@ -96,5 +99,10 @@ async def _fingerprint(request: web.Request) -> web.Response:
 
 
 async def _history(request: web.Request) -> web.Response:
-    history = await asyncio.to_thread(ledger.read, request.app[PANEL].state, request.query.get("route"))
+    state, moment = request.app[PANEL].state, request.query.get("at")
+    if moment is not None:
+        then, now = parse_moment(moment, UTC), datetime.now(UTC)
+        routes, number = table_at(await asyncio.to_thread(ledger.read, state), then, now)
+        return _json(past_view(routes, then, number))
+    history = await asyncio.to_thread(ledger.read, state, request.query.get("route"))
     return _json(history_view(history))

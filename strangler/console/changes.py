@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -12,10 +13,9 @@ from aiohttp import web
 from strangler.console.panel import PANEL, Panel
 from strangler.console.problems import Refusal
 from strangler.console.views import entry_view, route_view
-from strangler.cutover import BadValue, CutoverError, Entry, change, check_why, settled_value
+from strangler.cutover import BadValue, Entry, change, check_why, roll_back, settled_value
 from strangler.cutover.file import Edited
-from strangler.cutover.report import asked_for, report_on
-from strangler.evidence import StoreError
+from strangler.cutover.report import asked_for, verdict_line
 
 SETTABLE: tuple[Edited, ...] = ("share", "shadow")
 KEYS = (*SETTABLE, "why")
@@ -30,23 +30,42 @@ async def patch(request: web.Request) -> web.Response:
     values: dict[Edited, str] = {key: settled_value(body[key]) for key in SETTABLE if key in body}
     if not values:
         raise Refusal(400, 'nothing to change: give "share", "shadow" or both, such as {"share": "25%"}')
-    return await _make(request, values, body.get("why", ""))
+
+    def carry_out(panel: Panel, name: str, who: str, why: str) -> list[Entry]:
+        asked_for(panel.table(), name)
+        told = verdict_line(panel.table(), panel.state, name)
+        return _logged(
+            change(panel.routes_file, panel.state, name, key, value, who=who, why=why, evidence=told)
+            for key, value in values.items()
+        )
+
+    return await _make(request, carry_out, body.get("why", ""))
 
 
 async def rollback(request: web.Request) -> web.Response:
     """Give every caller of a route back to the legacy side."""
-    body = await _body(request, ("why",)) if request.can_read_body else {}
-    return await _make(request, {"share": "0%"}, body.get("why", "rollback"))
+    body = await _body(request, ("why", "to")) if request.can_read_body else {}
+
+    def carry_out(panel: Panel, name: str, who: str, why: str) -> list[Entry]:
+        told = verdict_line(panel.table(), panel.state, name)
+        entry = roll_back(
+            panel.routes_file, panel.state, name, body.get("to"), who=who, why=why, evidence=told
+        )
+        return _logged([entry])
+
+    return await _make(request, carry_out, body.get("why", "rollback"))
 
 
-async def _make(request: web.Request, values: dict[Edited, str], why: str) -> web.Response:
+async def _make(
+    request: web.Request, carry_out: Callable[[Panel, str, str, str], list[Entry]], why: str
+) -> web.Response:
     panel, name, who = (
         request.app[PANEL],
         request.match_info["name"],
         f"admin-api@{request.remote or 'unknown'}",
     )
     check_why(why)
-    work = asyncio.create_task(asyncio.to_thread(_carry_out, panel, name, values, who, why))
+    work = asyncio.create_task(asyncio.to_thread(carry_out, panel, name, who, why))
     # A caller who hangs up must not leave us not knowing whether the file was written.
     entries = await asyncio.shield(work)
     table = panel.table()
@@ -60,24 +79,13 @@ async def _make(request: web.Request, values: dict[Edited, str], why: str) -> we
     return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
 
 
-def _carry_out(panel: Panel, name: str, values: dict[Edited, str], who: str, why: str) -> list[Entry]:
-    evidence = verdict_of(panel, name)
+def _logged(made: Iterable[Entry | None]) -> list[Entry]:
     entries = []
-    for key, value in values.items():
-        entry = change(panel.routes_file, panel.state, name, key, value, who=who, why=why, evidence=evidence)
+    for entry in made:
         if entry is not None:
             log.info("%s: %s %s -> %s by %s", entry.route, entry.key, entry.from_, entry.to, entry.who)
             entries.append(entry)
     return entries
-
-
-def verdict_of(panel: Panel, name: str) -> str:
-    """The verdict on a route, for the ledger; "" when it cannot be had, since a rollback must not wait for it."""
-    try:
-        asked_for(panel.table(), name)
-        return str(report_on(panel.table(), panel.state, name)["routes"][0]["verdict"])
-    except (StoreError, CutoverError):
-        return ""
 
 
 async def _body(request: web.Request, allowed: tuple[str, ...]) -> dict[str, str]:

@@ -44,7 +44,10 @@ def entry_view(entry: Entry) -> dict[str, Any]:
 def history_view(history: History) -> dict[str, Any]:
     """The entries, oldest first, and what is to be said of the file that holds them."""
     return {
-        "entries": [entry_view(entry) for entry in history.entries],
+        "entries": [
+            {"number": number, **entry_view(entry)}
+            for number, entry in zip(history.numbers, history.entries, strict=True)
+        ],
         "torn": list(history.torn),
         "broken": list(history.broken),
         "outside": list(history.outside),

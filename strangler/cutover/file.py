@@ -34,6 +34,7 @@ from strangler.cutover.errors import BadValue, CannotWrite, UnknownRoute
 from strangler.cutover.ledger import Entry
 from strangler.cutover.lock import held
 from strangler.cutover.moves import Kept, overlaid, read_moves, write_moves
+from strangler.cutover.past import differences, standing_at
 from strangler.routes import (
     MOST_BYTES,
     CannotEdit,
@@ -50,6 +51,9 @@ from strangler.routes import (
 
 LONGEST_REASON = 1000
 _ATTEMPTS = 20
+
+#: Who has made a change that no command made: an editor, a deployment.
+BY_HAND = "by hand: routes.yaml"
 
 #: What of a route a change may edit.
 Edited = Literal["share", "shadow"]
@@ -93,6 +97,7 @@ def change(
         for _ in range(_ATTEMPTS):
             table, data = read_table(path, state_dir)
             _take_back_what_did_not_happen(state_dir, data, now)
+            _note(state_dir, table, data, now, all_routes=False)
             known = table.route(route)
             if known is None:
                 raise UnknownRoute(route, (each.name for each in table.routes))
@@ -299,6 +304,48 @@ def _take_back_what_did_not_happen(state_dir: Path, data: bytes, now: Callable[[
     if found == last.file_before and found != last.file_after:
         why = "routes.yaml was found as before this change: undone by hand, or a crash before it was written"
         ledger.append(state_dir, _taken_back(last, why, stamp(now)))
+
+
+def note_by_hand(
+    path: Path, state_dir: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> list[Entry]:
+    """Enter into the ledger what routes.yaml says otherwise: somebody has edited it, or it was never told.
+
+    Raises CannotWrite; Faults when the file is faulty, of which nothing is entered.
+    """
+    with held(state_dir, _target(path).parent):
+        table, data = read_table(path, state_dir)
+        _take_back_what_did_not_happen(state_dir, data, now)
+        return _note(state_dir, table, data, now, all_routes=True)
+
+
+def _note(
+    state_dir: Path, table: Table, data: bytes, now: Callable[[], datetime], *, all_routes: bool
+) -> list[Entry]:
+    entries = ledger.read(state_dir).entries
+    digest, at = _digest(data), stamp(now)
+    before = entries[-1].file_after if entries else digest
+    found = differences(standing_at(entries), table, all_routes=all_routes)
+    if not found:
+        return []
+    return ledger.append_all(
+        state_dir,
+        [
+            Entry(
+                at=at,
+                who=BY_HAND,
+                route=each.route,
+                key=each.key,
+                from_=each.before,
+                to=each.after,
+                why="" if entries else "first seen",
+                file_before=digest if number else before,
+                file_after=digest,
+                evidence="",
+            )
+            for number, each in enumerate(found)
+        ],
+    )
 
 
 def _taken_back(entry: Entry, why: str, at: str) -> Entry:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,7 @@ import msgspec
 
 from strangler.cutover.errors import CannotWrite
 
+#: What an entry may be about. A newer release may know more.
 Key = Literal["share", "shadow", "release", "route", "ramp"]
 
 NAME = "ledger.jsonl"
@@ -34,7 +36,7 @@ class Entry(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     at: str
     who: str
     route: str
-    key: Key
+    key: str  # a Key
     from_: str
     to: str
     why: str
@@ -53,14 +55,17 @@ class Entry(msgspec.Struct, frozen=True, rename={"from_": "from"}):
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What the ledger says. `torn` is what crashes left, `broken` is where the chain does not hold,
-    `outside` is where routes.yaml was changed by other means (an editor, a deployment) between two entries.
+    """What the ledger says. `numbers` are those of the entries, counted from 1 over the whole ledger.
+
+    `torn` is what crashes left, `broken` is where the chain does not hold, `outside` is where routes.yaml was changed
+    by other means (an editor, a deployment) between two entries.
     """
 
     entries: tuple[Entry, ...] = ()
     torn: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
 
 
 def read(state_dir: Path, route: str | None = None) -> History:
@@ -75,8 +80,14 @@ def read(state_dir: Path, route: str | None = None) -> History:
     history = _understand(data)
     if route is None:
         return history
-    chosen = tuple(entry for entry in history.entries if entry.route == route)
-    return History(chosen, history.torn, history.broken, history.outside)
+    chosen = [(n, entry) for n, entry in enumerate(history.entries, start=1) if entry.route == route]
+    return History(
+        tuple(entry for _, entry in chosen),
+        history.torn,
+        history.broken,
+        history.outside,
+        tuple(number for number, _ in chosen),
+    )
 
 
 def append(state_dir: Path, entry: Entry) -> Entry:
@@ -84,24 +95,33 @@ def append(state_dir: Path, entry: Entry) -> Entry:
 
     `prev` and `hash` of the entry given are ignored. The caller holds the lock.
     """
+    return append_all(state_dir, [entry])[0]
+
+
+def append_all(state_dir: Path, entries: Sequence[Entry]) -> list[Entry]:
+    """As `append`, for several entries in one write."""
     path = state_dir / NAME
     try:
-        return _append(path, entry)
+        return _append(path, entries)
     except OSError as error:
         raise CannotWrite(f"cannot write {path}: {error.strerror}") from None
 
 
-def _append(path: Path, entry: Entry) -> Entry:
+def _append(path: Path, entries: Sequence[Entry]) -> list[Entry]:
     born = not path.exists()
+    linked: list[Entry] = []
     with path.open("a+b") as file:
         file.seek(0)
         data = file.read()
         before = _understand(data).entries
-        linked = msgspec.structs.replace(entry, prev=before[-1].hash if before else GENESIS).sealed()
+        prev = before[-1].hash if before else GENESIS
+        for entry in entries:
+            linked.append(msgspec.structs.replace(entry, prev=prev).sealed())
+            prev = linked[-1].hash
         # A torn line is closed, not cut off: the file is only ever appended to.
         healing = b"" if not data or data.endswith(b"\n") else b"\n"
         try:
-            file.write(healing + msgspec.json.encode(linked) + b"\n")
+            file.write(healing + b"".join(msgspec.json.encode(entry) + b"\n" for entry in linked))
             file.flush()
             os.fsync(file.fileno())
         except OSError:
@@ -138,7 +158,8 @@ def _understand(data: bytes) -> History:
             continue
         _check(entry, number, entries, broken, outside)
         entries.append(entry)
-    return History(tuple(entries), tuple(torn), tuple(broken), tuple(outside))
+    numbers = tuple(range(1, len(entries) + 1))
+    return History(tuple(entries), tuple(torn), tuple(broken), tuple(outside), numbers)
 
 
 def _check(entry: Entry, number: int, before: list[Entry], broken: list[str], outside: list[str]) -> None:

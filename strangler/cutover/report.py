@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
-from strangler.cutover.errors import UnknownRoute
+from strangler.cutover.errors import CutoverError, UnknownRoute
 from strangler.cutover.ramps import ramp_view, ramps_on
 from strangler.cutover.standing import EVIDENCE, standing
-from strangler.evidence import Gate, RouteFacts, build, fingerprint, read
+from strangler.evidence import Gate, RouteFacts, StoreError, build, fingerprint, read
 from strangler.routes import Route, Table
+
+_LONGEST_LINE = 500
 
 
 def report_on(table: Table, state_dir: Path, route: str | None = None) -> dict[str, Any]:
@@ -33,6 +35,19 @@ def report_on(table: Table, state_dir: Path, route: str | None = None) -> dict[s
 def fingerprint_on(state_dir: Path, identity: str) -> dict[str, Any] | None:
     """One fingerprint with its examples in full, or None. Raises evidence.StoreError."""
     return cast(dict[str, Any] | None, fingerprint(read(state_dir / EVIDENCE), identity))
+
+
+def verdict_line(table: Table, state_dir: Path, route: str) -> str:
+    """The verdict on a route with its reasons in one line, for the ledger.
+
+    "" when it cannot be had: a change, and a rollback above all, must not wait for it.
+    """
+    try:
+        found = report_on(table, state_dir, route)["routes"][0]
+    except (StoreError, CutoverError):
+        return ""
+    line = f"{found['verdict']}: " + "; ".join(found["reasons"])
+    return line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1] + "…"
 
 
 def has_evidence(state_dir: Path) -> bool:

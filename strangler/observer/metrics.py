@@ -121,7 +121,9 @@ def _endpoints(totals: Totals, out: Mapping[str, int]) -> Iterator[Metric]:
     for (row, column), count in sorted(totals.items()):
         if column == "opened":
             ejected.add_metric(row.removeprefix("/").split(" "), count)
-    now = GaugeMetricFamily("strangler_endpoint_out", "Workers that do not ask an endpoint now", labels=labels)
+    now = GaugeMetricFamily(
+        "strangler_endpoint_out", "Workers that do not ask an endpoint now", labels=labels
+    )
     for row, workers in sorted(out.items()):
         now.add_metric(row.removeprefix("/").split(" "), workers)
     yield from (ejected, now)

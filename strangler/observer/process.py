@@ -19,7 +19,7 @@ from aiohttp import web
 
 from strangler.console import make_app
 from strangler.control import Faulty, Line, Message, Run, Running
-from strangler.cutover import CutoverError, read_releases
+from strangler.cutover import CutoverError, note_by_hand, read_releases
 from strangler.cutover.ramps import Ramps
 from strangler.cutover.report import report_on
 from strangler.cutover.standing import explained
@@ -31,7 +31,7 @@ from strangler.observer.intake import Intake
 from strangler.observer.mirror import Mirror
 from strangler.observer.pipeline import Pipeline
 from strangler.observer.sheets import Sheets
-from strangler.routes import Table
+from strangler.routes import Faults, Table
 
 FOLD = 0.25  # seconds between looks at the gateways' counters
 FORGET = 600.0  # seconds between looks at what is too old or too much
@@ -145,6 +145,7 @@ class _Observer:
 
     async def _follow(self, mirror: Mirror, pipeline: Pipeline, table: Table) -> None:
         """Take newer tables into force, one after the other."""
+        await self._note()
         while True:
             if table is self.table:
                 await self._have_table.wait()
@@ -154,6 +155,16 @@ class _Observer:
             await self._use(mirror, table)
             pipeline.table = table
             self._line.send(Running(table.version))
+            await self._note()
+
+    async def _note(self) -> None:
+        """Enter into the ledger what was edited by hand."""
+        try:
+            await asyncio.to_thread(note_by_hand, self._settings.routes, self._settings.state)
+        except Faults:
+            pass  # the next good save is entered
+        except CutoverError as error:
+            self._say_once(f"an edit by hand is not in the ledger: {error}")
 
     async def _fold(self, sheets: Sheets, store: Store, pipeline: Pipeline) -> None:
         while True:
