@@ -14,6 +14,7 @@ from strangler.cli.check import check
 from strangler.cli.compare import compare
 from strangler.cli.explain import explain
 from strangler.cli.history import history
+from strangler.cli.ramp import ramp
 from strangler.cli.release import release
 from strangler.cli.replay import replay_command
 from strangler.cli.report import report
@@ -60,6 +61,7 @@ for _command in (
     share,
     shadow,
     rollback,
+    ramp,
     release,
     history,
     report,

@@ -31,7 +31,7 @@ def share(routes: Path, state: Path, route: str, percent: str, why: str) -> int:
     Example:
       strangler share payment-read 25% --why 'a day without mismatch'
     """
-    return _set(routes, state, route, "share", percent, why)
+    return change_share(routes, state, route, percent, why)
 
 
 @click.command(short_help="Set the share of requests copied.")
@@ -76,6 +76,11 @@ def rollback(routes: Path, state: Path, route: str, to: str | None, why: str) ->
         say(f"{route}: share is {share} already")
         return 0
     return _told(routes, state, entry)
+
+
+def change_share(routes: Path, state: Path, route: str, percent: str, why: str) -> int:
+    """What `strangler share` does."""
+    return _set(routes, state, route, "share", percent, why)
 
 
 def _set(routes: Path, state: Path, route: str, key: Edited, percent: str, why: str) -> int:

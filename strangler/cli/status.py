@@ -21,7 +21,9 @@ from strangler.cli.common import (
 from strangler.cli.running import NoAnswer, Server, running
 from strangler.compare import printable
 from strangler.cutover import read_table
-from strangler.cutover.report import report_on
+from strangler.cutover.progress import IDLE_DAYS
+from strangler.cutover.report import progress_on, report_on
+from strangler.evidence import number, percent
 
 _COLOURS = {"pass": "green", "fail": "bold red", "inconclusive": "yellow"}
 
@@ -33,9 +35,18 @@ _COLOURS = {"pass": "green", "fail": "bold red", "inconclusive": "yellow"}
     is_flag=True,
     help="Only say whether a proxy runs and answers: exit 0 if so, 1 if not. For health checks.",
 )
+@click.option(
+    "--idle",
+    type=click.FloatRange(min=0),
+    default=IDLE_DAYS,
+    show_default=True,
+    metavar="DAYS",
+    help="A finished route whose legacy side was not asked for so long can be deleted there.",
+)
 @places
-def status(routes: Path, state: Path, as_json: bool, alive: bool) -> int:
-    """Show every route: its stage, its share, and what the evidence says so far.
+def status(routes: Path, state: Path, as_json: bool, alive: bool, idle: float) -> int:
+    """Show every route: its stage, its share, what the evidence says so far and what a ramp waits for; and how far the
+    whole migration is.
 
     Asks the running proxy when there is one, otherwise reads routes.yaml and the evidence kept on disk.
 
@@ -46,6 +57,9 @@ def status(routes: Path, state: Path, as_json: bool, alive: bool) -> int:
     if alive:
         return _alive(state)
     facts = _facts(routes, state)
+    facts["progress"] = (
+        progress_on(read_table(routes, state)[0], state, idle) if not facts["faults"] else None
+    )
     if as_json:
         print_json(facts)
     else:
@@ -114,6 +128,8 @@ def _line(route: dict[str, Any]) -> dict[str, Any]:
         "mismatches": outcomes["mismatch"],
         "eligible": route["coverage"]["eligible"],
         "skipped": sum(route["coverage"]["skipped"].values()),
+        "traffic": route.get("traffic"),
+        "ramp": route.get("ramp"),
     }
 
 
@@ -131,20 +147,46 @@ def _tell(facts: dict[str, Any], state: Path) -> None:
     if facts["faults"]:
         complain("routes.yaml was saved with faults; the table before it is still running")
     console().print(_grid(facts["routes"]))
+    if facts["progress"] is not None:
+        _tell_progress(facts["progress"], len(facts["routes"]))
+
+
+def _tell_progress(found: dict[str, Any], routes: int) -> None:
+    say("")
+    if found["moved"] is None:
+        say("no request in the last 24 hours")
+    else:
+        moved, requests = percent(found["moved"]), number(found["requests"])
+        say(f"the monolith no longer answers {moved} of {requests} requests (last 24 hours)")
+    days = [day for day in found["over_time"] if day["moved"] is not None]
+    if len(days) > 1:
+        say("by day: " + ", ".join(f"{day['day']} {percent(day['moved'])}" for day in days[-7:]))
+    say(f"{len(found['finished'])} of {routes} routes finished")
+    for each in found["can_be_deleted"]:
+        last = f"since {each['last_asked']}" if each["last_asked"] else "as long as there is evidence"
+        say(f"{_plain(each['route'])}: the legacy side was not asked {last}: it can be deleted there")
+
+
+def _plain(value: str) -> str:
+    return printable(value, 500)
 
 
 def _grid(routes: list[dict[str, Any]]) -> Grid:
     grid = Grid("route", "stage", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("share", "shadow", "pairs", "mismatches"):
+    for name in ("share", "shadow", "legacy", "extracted", "pairs", "mismatches"):
         grid.add_column(name, justify="right")
     grid.add_column("verdict")
     for route in routes:
         reason = f": {route['reasons'][0]}" if route["reasons"] else ""
+        if route["ramp"] is not None:
+            reason = f"; ramp: {route['ramp']['waits']}"
+        callers = route["traffic"] or {"legacy": {"requests": 0}, "extracted": {"requests": 0}}
         grid.add_row(
             _text(route["route"]),
             _text(route["stage"]),
             f"{route['share']:g}%",
             f"{route['shadow']:g}%",
+            *(str(callers[side]["requests"]) for side in ("legacy", "extracted")),
             str(route["pairs"]),
             str(route["mismatches"]),
             Text.assemble((route["verdict"], _COLOURS.get(route["verdict"], "")), _text(reason)),

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
-from strangler.console.changes import LARGEST_BODY, patch, rollback
+from strangler.console.changes import LARGEST_BODY, order, patch, rollback
 from strangler.console.events import PULSE, Pulse, end_streams, events
 from strangler.console.guard import guard
 from strangler.console.page import page
@@ -19,7 +19,7 @@ from strangler.console.problems import Refusal, problems
 from strangler.console.views import history_view, route_view, table_view
 from strangler.cutover import ledger
 from strangler.cutover.past import parse_moment, table_at
-from strangler.cutover.report import asked_for, fingerprint_on
+from strangler.cutover.report import asked_for, fingerprint_on, progress_on
 from strangler.cutover.views import past_view
 
 
@@ -38,6 +38,8 @@ def make_app(panel: Panel) -> web.Application:
             web.get("/api/v1/routes/{name}", _route),
             web.patch("/api/v1/routes/{name}", patch),
             web.post("/api/v1/routes/{name}/rollback", rollback),
+            web.post("/api/v1/routes/{name}/ramp", order),
+            web.get("/api/v1/progress", _progress),
             web.get("/api/v1/report", _report),
             web.get("/api/v1/report/{name}", _report),
             web.get("/api/v1/fingerprints/{id}", _fingerprint),
@@ -88,6 +90,11 @@ async def _report(request: web.Request) -> web.Response:
     name = request.match_info.get("name")
     asked_for(panel.table(), name)
     return _json(await asyncio.to_thread(panel.report, name))
+
+
+async def _progress(request: web.Request) -> web.Response:
+    panel = request.app[PANEL]
+    return _json(await asyncio.to_thread(progress_on, panel.table(), panel.state))
 
 
 async def _fingerprint(request: web.Request) -> web.Response:

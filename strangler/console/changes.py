@@ -13,9 +13,11 @@ from aiohttp import web
 from strangler.console.panel import PANEL, Panel
 from strangler.console.problems import Refusal
 from strangler.console.views import entry_view, route_view
-from strangler.cutover import BadValue, Entry, change, check_why, roll_back, settled_value
+from strangler.cutover import BadValue, Entry, change, check_why, roll_back, set_order, settled_value
 from strangler.cutover.file import Edited
+from strangler.cutover.ramp import next_step
 from strangler.cutover.report import asked_for, verdict_line
+from strangler.routes import format_percent
 
 SETTABLE: tuple[Edited, ...] = ("share", "shadow")
 KEYS = (*SETTABLE, "why")
@@ -54,6 +56,32 @@ async def rollback(request: web.Request) -> web.Response:
         return _logged([entry])
 
     return await _make(request, carry_out, body.get("why", "rollback"))
+
+
+async def order(request: web.Request) -> web.Response:
+    """Pause the ramp of a route, let it go on, or take its next step without the gate."""
+    body = await _body(request, ("do", "why"))
+    do, why = body.get("do"), body.get("why", "")
+    if do not in ("pause", "resume", "skip"):
+        raise Refusal(400, 'say what to do: {"do": "pause"}, "resume" or "skip"')
+
+    def carry_out(panel: Panel, name: str, who: str, why: str) -> list[Entry]:
+        if do != "skip":
+            return _logged(
+                [set_order(panel.routes_file, panel.state, name, paused=do == "pause", who=who, why=why)]
+            )
+        (route,) = asked_for(panel.table(), name)
+        above = None if route.ramp is None else next_step(route.ramp, route.share)
+        if above is None:
+            raise BadValue(f"the ramp of {name} has no further step")
+        reason = "skipped the gate" + (f": {why}" if why else "")
+        told = verdict_line(panel.table(), panel.state, name)
+        share = format_percent(above)
+        return _logged(
+            [change(panel.routes_file, panel.state, name, "share", share, who, reason, evidence=told)]
+        )
+
+    return await _make(request, carry_out, why)
 
 
 async def _make(

@@ -22,6 +22,7 @@ def route_view(route: Route) -> dict[str, Any]:
         "stage": route.stage,
         "share": route.share / 1000,
         "shadow": route.shadow / 1000,
+        "ramp": None if route.ramp is None else [step / 1000 for step in route.ramp.steps],
     }
 
 
@@ -30,6 +31,7 @@ def table_view(table: Table, faults: list[str]) -> dict[str, Any]:
     return {
         "table": table.digest,
         "faults": faults,
+        "kept": [{"route": name, "file": share / 1000} for name, share in table.kept],
         "legacy": table.legacy,
         "routes": [route_view(route) for route in table.routes],
     }

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from strangler.cutover.errors import CutoverError, UnknownRoute
+from strangler.cutover.progress import IDLE_DAYS, progress
 from strangler.cutover.ramps import ramp_view, ramps_on
 from strangler.cutover.standing import EVIDENCE, standing
-from strangler.evidence import Gate, RouteFacts, StoreError, build, fingerprint, read
+from strangler.evidence import Gate, RouteFacts, StoreError, build, fingerprint, read, read_served
 from strangler.routes import Route, Table
 
 _LONGEST_LINE = 500
@@ -35,6 +36,11 @@ def report_on(table: Table, state_dir: Path, route: str | None = None) -> dict[s
 def fingerprint_on(state_dir: Path, identity: str) -> dict[str, Any] | None:
     """One fingerprint with its examples in full, or None. Raises evidence.StoreError."""
     return cast(dict[str, Any] | None, fingerprint(read(state_dir / EVIDENCE), identity))
+
+
+def progress_on(table: Table, state_dir: Path, idle_days: float = IDLE_DAYS) -> dict[str, Any]:
+    """How far the migration is. Raises evidence.StoreError."""
+    return progress(table, read_served(state_dir / EVIDENCE), time.time(), idle_days)
 
 
 def verdict_line(table: Table, state_dir: Path, route: str) -> str:

@@ -19,7 +19,7 @@ from strangler.evidence.shape import FingerprintDetail, RampEntry, Report, Route
 from strangler.evidence.step import Check, Seen, StepGate, StepVerdict, alarm, duration, judge_step
 from strangler.evidence.store import Store
 from strangler.evidence.tally import Histogram, Tally
-from strangler.evidence.verdict import Gate, Verdict, judge, number
+from strangler.evidence.verdict import Gate, Verdict, judge, number, percent
 from strangler.evidence.window import Snapshot, extracted_rate, legacy_rate, seen_since, snapshot
 
 __all__ = [
@@ -75,6 +75,7 @@ __all__ = [
     "legacy_rate",
     "markdown",
     "number",
+    "percent",
     "read",
     "read_recorded",
     "read_report",

@@ -38,7 +38,7 @@ async def test_a_patch_edits_the_file_and_the_ledger(console: Console) -> None:
     assert body["in_force"] is True
     assert (body["route"]["share"], body["route"]["stage"]) == (25.0, "cutover")
     _, history = await console.ask("GET", "/api/v1/history")
-    assert history["entries"] == body["changes"]
+    assert history["entries"] == [{"number": n, **entry} for n, entry in enumerate(body["changes"], start=1)]
     assert (await console.ask("GET", "/api/v1/history", params={"route": "other"}))[1]["entries"] == []
 
 

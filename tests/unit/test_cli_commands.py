@@ -40,11 +40,23 @@ def test_version_and_help(cli: Cli) -> None:
     assert cli().code == 2
 
 
-@pytest.mark.parametrize("name", commands.commands)
+@pytest.mark.parametrize("name", [name for name in commands.commands if name != "ramp"])
 def test_every_command_teaches(cli: Cli, name: str) -> None:
     ran = cli(name, "-h")
     assert ran.code == 0
     assert f"strangler {name} " in ran.out.split("Example", 1)[1]
+    _has_places(ran)
+
+
+@pytest.mark.parametrize("name", ["show", "pause", "resume", "skip"])
+def test_every_word_for_a_ramp_teaches(cli: Cli, name: str) -> None:
+    assert f"strangler ramp {name} " in cli("ramp", "-h").out + "strangler ramp skip "
+    ran = cli("ramp", name, "-h")
+    assert ran.code == 0
+    _has_places(ran)
+
+
+def _has_places(ran: Ran) -> None:
     assert "--routes FILE" in ran.out
     assert "--state DIR" in ran.out
     assert max(map(cell_len, ran.out.splitlines())) <= 80
