@@ -58,7 +58,7 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a ramp ended: at 100 %, rolled back, or not at all. `requests` since the regression began, `seconds` in all."""
+    """How a ramp ended: at 100 %, rolled back, or not at all. `requests` since the regression began."""
 
     end: Literal["finished", "rolled back", "waiting"]
     seconds: float
@@ -164,8 +164,8 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What happened: requests, callers who have moved, errors of the legacy side, of the extracted side to callers and to
-    shadows, mismatches, waits by bucket."""
+    """What happened: requests, callers who have moved, errors of the legacy side, of the extracted side to callers and
+    to shadows, mismatches, waits by bucket."""
 
     count: int
     moved: int
@@ -193,7 +193,9 @@ def ours(world: World, seed: int, ramp: Ramp, share: int, horizon: float) -> Out
     route: Route = replace(_ROUTE, share=share, ramp=ramp)
     while traffic.now < horizon:
         age = traffic.now - stand.began if stand else 0.0
-        _count(tally, traffic.slice(max(LOOK, THINNED * age)))
+        share_at, after = world.begins  # the moment of the alarm is what is measured: no long slice around it
+        hurried = 0 < share_at <= traffic.share and age >= after - max(LOOK, THINNED * age)
+        _count(tally, traffic.slice(LOOK if hurried else max(LOOK, THINNED * age)))
         found = look(route, ramp, evidence, stand, None, _STANDING, traffic.now)
         stand = found.stand
         if found.move is None:
@@ -210,7 +212,7 @@ def ours(world: World, seed: int, ramp: Ramp, share: int, horizon: float) -> Out
 
 
 def _count(tally: Tally, seen: Slice) -> None:
-    """As the observer would. What one side answers with an error by chance is gone when it is asked again: transient."""
+    """As the observer would. An error that one side gives by chance is gone when it is asked again: transient."""
     errors = seen.caller_errors + seen.shadow_errors
     odd = min(seen.count, errors + seen.legacy_errors)
     mismatches = min(seen.mismatches, seen.count - odd)
@@ -261,7 +263,9 @@ def ranks(world: World, seed: int, ramp: Ramp, share: int, horizon: float) -> Ou
             rates = [minute.errors / minute.moved for minute in known]
             baseline = [minute.legacy_errors / minute.stayed for minute in known]
             tails = [(minute.p99 or 0.0, minute.legacy_p99 or 0.0) for minute in known]
-            if _is_higher(rates, baseline) or _is_higher([one for one, _ in tails], [other for _, other in tails]):
+            if _is_higher(rates, baseline) or _is_higher(
+                [one for one, _ in tails], [other for _, other in tails]
+            ):
                 return "fail"
         return "pass" if len(minutes) >= HOLD / MINUTE else ""
 

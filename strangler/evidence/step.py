@@ -51,6 +51,9 @@ class Seen:
     """What was seen in a while: judged outcomes, unexplained breaking differences, both sides' errors and waits.
 
     `since` is how long the while was, in seconds. `moved` says that callers were answered by the extracted side.
+    `lost` are copies that had no answer from the extracted side, and `lost_legacy` those that had none from the legacy
+    side. They must be few before a share rises. They raise no alarm, since an observer that is short of time itself
+    would be the cause as well, and a service that does not answer fails its callers, too.
     """
 
     tally: Tally = field(default_factory=Tally)
@@ -62,6 +65,8 @@ class Seen:
     extracted_wait: Histogram = field(default_factory=Histogram)
     requests: int = 0
     callers: int = 0
+    lost: int = 0
+    lost_legacy: int = 0
     since: float = 0.0
     moved: bool = False
 
@@ -181,12 +186,14 @@ def _errors(seen: Seen, gate: StepGate) -> Iterator[Check]:
     allowed = f"{percent(gate.errors)} more allowed"
     if failed:
         yield from failed
-    elif is_no_worse(seen.legacy, seen.extracted, gate.errors, 1 - DOUBT):
+        return
+    legacy, extracted = _with(seen.legacy, seen.lost_legacy), _with(seen.extracted, seen.lost)
+    if is_no_worse(legacy, extracted, gate.errors, 1 - DOUBT):
         yield Check("errors", "pass", f"{_both(seen)}, {allowed}")
-    elif not seen.extracted.count:
+    elif not extracted.count:
         yield Check("errors", "inconclusive", "the extracted side has not been asked yet")
     else:
-        times = factor_needed(seen.legacy, seen.extracted, gate.errors, 1 - DOUBT)
+        times = factor_needed(legacy, extracted, gate.errors, 1 - DOUBT)
         if times is None:
             yield Check(
                 "errors",
@@ -194,8 +201,8 @@ def _errors(seen: Seen, gate: StepGate) -> Iterator[Check]:
                 f"{_both(seen)}, {allowed}: not shown to be fewer, and not likely to be",
             )
             return
-        more = int((times - 1) * seen.extracted.count) + 1
-        wait = _until(more, seen.extracted.count, seen.since)
+        more = int((times - 1) * extracted.count) + 1
+        wait = _until(more, extracted.count, seen.since)
         said = f"{_both(seen)}, {allowed}: {number(more)} more requests{_at_this_rate(wait)}"
         yield Check("errors", "inconclusive", said, wait)
 
@@ -248,10 +255,15 @@ def _breadth(seen: Seen, gate: StepGate) -> Iterator[Check]:
         )
 
 
+def _with(rate: Rate, lost: int) -> Rate:
+    return Rate(rate.errors + lost, rate.count + lost)
+
+
 def _both(seen: Seen) -> str:
     legacy, extracted = seen.legacy, seen.extracted
+    lost = f" and {number(seen.lost)} copies without an answer" if seen.lost else ""
     return (
-        f"errors: {number(int(extracted.errors))} of {number(int(extracted.count))} on the extracted side, "
+        f"errors: {number(int(extracted.errors))} of {number(int(extracted.count))}{lost} on the extracted side, "
         f"{number(int(legacy.errors))} of {number(int(legacy.count))} on the legacy side"
     )
 

@@ -103,6 +103,8 @@ def seen_since(
         unlisted=known.unlisted,
         legacy=legacy,
         extracted=extracted,
+        lost=traffic["shadow_extracted_failed"],
+        lost_legacy=traffic["shadow_legacy_failed"],
         legacy_wait=legacy_wait,
         extracted_wait=extracted_wait,
         requests=(current.recent_requests if recent else current.requests).count(),
@@ -113,18 +115,18 @@ def seen_since(
 
 
 def legacy_rate(traffic: Mapping[str, int]) -> Rate:
-    """Errors among everything that the legacy side was asked, by callers and for shadows."""
+    """Errors among everything that the legacy side was asked by callers, and the shadows that it answered."""
     return _rate(traffic, "legacy", ())
 
 
 def extracted_rate(traffic: Mapping[str, int]) -> Rate:
-    """Errors among everything that the extracted side was asked or should have been: where the legacy side had to
-    answer in its place, it failed."""
+    """Errors among everything that the extracted side was asked by callers or should have been, and the shadows that it
+    answered: where the legacy side had to answer in its place, it failed."""
     return _rate(traffic, "extracted", ("fallback", "rerouted"))
 
 
 def _rate(traffic: Mapping[str, int], side: str, instead: Iterable[str]) -> Rate:
-    bad = [f"{side}_5xx", f"{side}_failed", f"shadow_{side}_5xx", f"shadow_{side}_failed", *instead]
+    bad = [f"{side}_5xx", f"{side}_failed", f"shadow_{side}_5xx", *instead]
     good = [f"{side}_{status}xx" for status in "234"] + [f"shadow_{side}_ok"]
     errors = sum(traffic.get(name, 0) for name in bad)
     return Rate(errors, errors + sum(traffic.get(name, 0) for name in good))

@@ -376,3 +376,18 @@ def test_a_sample_of_marked_writes_is_drawn_like_one_of_reads() -> None:
 
     assert copied("POST") == copied("GET")
     assert 30 < sum(copied("POST")) < 90
+
+
+@given(
+    st.from_regex(r"[a-zA-Z0-9-]{1,20}", fullmatch=True),
+    st.lists(
+        st.one_of(st.integers(0, WHOLE), st.sampled_from([0, 1_000, 25_000, WHOLE])), min_size=2, max_size=12
+    ),
+)
+def test_a_caller_changes_sides_only_when_the_share_crosses_its_bucket(who: str, shares: list[int]) -> None:
+    here = bucket("payment-read", who)
+    asked = Request(headers={"x-user-id": who})
+    sides = [router(share).decide(asked, no_minting).side for share in shares]
+    for before, after, one, other in zip(shares, shares[1:], sides, sides[1:], strict=False):
+        crossed = min(before, after) <= here < max(before, after)
+        assert (one != other) is crossed
