@@ -38,6 +38,7 @@ lint: install
 bench: install
 	@$(BIN)/python -m benchmarks $(if $(ARGS),$(ARGS),--write-docs)
 	@$(if $(ARGS),:,$(BIN)/python -m benchmarks.comparison --write-docs)
+	@$(if $(ARGS),:,$(BIN)/python -m benchmarks.cutover --write-docs)
 
 # For maintainers: new locked versions from pyproject.toml. Needs uv.
 lock:

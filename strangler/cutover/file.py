@@ -116,25 +116,30 @@ def change(
                 file_after=_digest(data),
                 evidence=evidence,
             )
-            kept = dict(table.kept).get(route) if key == "share" else None
-            if kept is not None and format_percent(kept) == wanted:
-                return _forget(state_dir, entry)  # the file says so: only what held in its place has to go
-            try:
-                edited = _edited(data, path, route, key, wanted)
-                written = _replace(target, data, edited, state_dir, entry)
-            except (CannotWrite, CannotEdit) as error:
-                if not keep or key != "share":
-                    raise
-                in_file = known.share if kept is None else kept
-                return _kept(state_dir, entry, format_percent(in_file), str(error))
+            written = _carry_out(path, target, state_dir, table, data, entry, keep)
             if written is not None:
-                if kept is not None:
-                    write_moves(
-                        state_dir,
-                        {name: move for name, move in read_moves(state_dir).items() if name != route},
-                    )
                 return written
     raise CannotWrite(f"{path} keeps changing; try again when nothing else writes it")
+
+
+def _carry_out(
+    path: Path, target: Path, state_dir: Path, table: Table, data: bytes, entry: Entry, keep: bool
+) -> Entry | None:
+    """Make the change of an entry. None when somebody without the lock saved the file meanwhile."""
+    of_share = entry.key == "share"
+    kept = dict(table.kept).get(entry.route) if of_share else None
+    if kept is not None and format_percent(kept) == entry.to:
+        return _forget(state_dir, entry)  # the file says so: only what held in its place has to go
+    try:
+        edited = _edited(data, path, entry.route, "share" if of_share else "shadow", entry.to)
+        written = _replace(target, data, edited, state_dir, entry)
+    except (CannotWrite, CannotEdit) as error:
+        if not keep or not of_share:
+            raise
+        return _kept(state_dir, entry, entry.from_ if kept is None else format_percent(kept), str(error))
+    if written is not None and kept is not None:
+        _let_go(state_dir, entry.route)
+    return written
 
 
 def keep_share(
@@ -181,10 +186,12 @@ def _kept(state_dir: Path, entry: Entry, in_file: str, problem: str) -> Entry:
 def _forget(state_dir: Path, entry: Entry) -> Entry:
     """From here on the file's share holds again."""
     written = ledger.append(state_dir, entry)
-    write_moves(
-        state_dir, {name: move for name, move in read_moves(state_dir).items() if name != entry.route}
-    )
+    _let_go(state_dir, entry.route)
     return written
+
+
+def _let_go(state_dir: Path, route: str) -> None:
+    write_moves(state_dir, {name: move for name, move in read_moves(state_dir).items() if name != route})
 
 
 def settled_value(value: str) -> str:

@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from strangler.cli import run
 from strangler.cutover import ledger
-from tests.support.cli import TEXT, Cli, Ran
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "routes.yaml").write_text(TEXT)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def cli(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
-    def ran(*arguments: str) -> Ran:
-        code = run(arguments)
-        return Ran(code, *capsys.readouterr())
-
-    return ran
+from tests.support.cli import TEXT, Cli
 
 
 def test_share_shadow_rollback_and_their_history(cli: Cli, folder: Path) -> None:

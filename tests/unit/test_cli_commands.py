@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +11,9 @@ import pytest
 from rich.cells import cell_len
 
 from strangler import __version__
-from strangler.cli import commands, run
+from strangler.cli import commands
 from strangler.cutover import read_releases, read_table
 from tests.support.cli import TEXT, Cli, Ran
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "routes.yaml").write_text(TEXT)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def cli(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
-    def ran(*arguments: str) -> Ran:
-        code = run(arguments)
-        return Ran(code, *capsys.readouterr())
-
-    return ran
 
 
 def test_version_and_help(cli: Cli) -> None:

@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from strangler.cli import run
 from strangler.cutover import read_table
 from strangler.evidence import Outcome
-from tests.support.cli import TEXT, Cli, Ran, observe
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "routes.yaml").write_text(TEXT)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def cli(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
-    def ran(*arguments: str) -> Ran:
-        code = run(arguments)
-        return Ran(code, *capsys.readouterr())
-
-    return ran
+from tests.support.cli import TEXT, Cli, observe
 
 
 def test_status_without_a_server(cli: Cli, folder: Path) -> None:
