@@ -94,6 +94,7 @@ def _facts(routes: Path, state: Path) -> dict[str, Any]:
         "server": shown,
         "table": table.digest,
         "faults": [],
+        "kept": [{"route": name, "file": share / 1000} for name, share in table.kept],
         "routes": [_line(route) for route in report_on(table, state)["routes"]],
     }
 
@@ -104,6 +105,7 @@ def _from(server: Server) -> dict[str, Any]:
         "server": _described(server, None),
         "table": table.get("table"),
         "faults": table.get("faults", []),
+        "kept": table.get("kept", []),
         "routes": [_line(route) for route in report.get("routes", [])],
     }
 
@@ -144,6 +146,10 @@ def _tell(facts: dict[str, Any], state: Path) -> None:
         complain(f"strangler: {server['trouble']}; this is what the files say")
     for fault in facts["faults"]:
         complain(fault)
+    for kept in facts["kept"]:
+        complain(
+            f"{_plain(kept['route'])}: the share holds in place of {kept['file']:g}%, as routes.yaml still says"
+        )
     if facts["faults"]:
         complain("routes.yaml was saved with faults; the table before it is still running")
     console().print(_grid(facts["routes"]))

@@ -207,10 +207,13 @@ class Asking:
             if connection is not None or isinstance(error, TimedOut):
                 self._count_wait()
             if whole and may_ask_another(error, self.inbound, sent=connection is not None):
-                other = self._running.services[self.decision.upstream.name].choose((*self._tried, endpoint))
+                service, tried = self._running.services[self.decision.upstream.name], (*self._tried, endpoint)
+                other = service.choose(tried)
+                if other is None and self.decision.side == "legacy":
+                    other = service.insist(tried)
                 if other is not None:
                     self._drop()
-                    self._tried = (*self._tried, endpoint)
+                    self._tried = tried
                     self._ask(other)
                     return
             if self.decision.side == "extracted" and self._falls_back():

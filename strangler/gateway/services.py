@@ -87,9 +87,9 @@ class Endpoint:
         self.usable = usable
         self._counts[self._base + (_CLOSED if usable else _OPENED)] += 1
         if usable:
-            log.warning("%s is asked again: %s", self.name, why)
+            log.warning("%s is in order again: %s", self.name, why)
         else:
-            log.warning("%s is asked no more for now: %s", self.name, why)
+            log.warning("%s is out of order: %s", self.name, why)
 
 
 class Service:

@@ -331,6 +331,25 @@ async def test_a_dead_endpoint_of_two_costs_no_request(
         assert not dead.usable, "nobody asks it any more"
 
 
+async def test_the_legacy_sides_other_endpoint_is_asked_though_both_are_out_of_order(
+    tmp_path: Path, unused_tcp_port: int
+) -> None:
+    """Here the two are the extracted side's, which the table calls legacy: the helper has two of that one only."""
+    arrived = Arrived()
+    breaks = ", breaker: {least: 1, open: 1h}"
+    async with gateway(
+        tmp_path, recording(arrived), answering(), upstream=breaks, beside=unused_tcp_port, observer=False
+    ) as made:
+        service = made.services["new"]
+        made.services["old"].endpoints[:] = [*service.endpoints[1:], *made.services["old"].endpoints]
+        made.services["old"].only = None
+        for endpoint in made.services["old"].endpoints:
+            endpoint.failed("told so")
+        for _ in range(4):
+            assert (await hear(made.port, asks())).statuses == [200]
+    assert len(arrived.heads) == 4
+
+
 async def test_endpoints_take_turns(tmp_path: Path) -> None:
     one, other = Arrived(), Arrived()
     async with gateway(
