@@ -10,7 +10,7 @@ the extracted side says otherwise. A share that a person has lowered stays as we
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Literal
 
@@ -33,6 +33,8 @@ from strangler.routes import Percent, Ramp, Route, format_percent
 
 #: Whiles that an alarm is asked of, beside the step as a whole. A good year must not hide a bad minute.
 _MARKS: Final = 5
+#: Marks that are carried over when the releases change.
+_CARRIED: Final = 2
 #: No while begins sooner after another than this (seconds).
 _APART: Final = 30.0
 
@@ -57,13 +59,18 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 class Stand(msgspec.Struct, frozen=True):
-    """Where the ramp of a route stands. The first mark is the beginning of the step. `good`: the last step passed."""
+    """Where the ramp of a route stands. The first mark is the beginning of the step. `good`: the last step passed.
+
+    `earlier` are marks from before the releases changed: errors that came with the change must not be forgotten, only
+    because the first answer of the new release came after them.
+    """
 
     share: Percent
     releases: tuple[str, str]
     marks: tuple[Mark, ...]
     good: Percent = 0
     held: Held | None = None
+    earlier: tuple[Mark, ...] = ()
 
     @property
     def began(self) -> float:
@@ -181,7 +188,8 @@ def _followed(
             held = before.held
             if held is not None and held.by == "rollback" and known[1] != held.extracted:
                 held = None
-            stand = Stand(route.share, known, (Mark(now, 1, snapshot(evidence)),), 0, held)
+            earlier = (*before.earlier, *before.marks)[-_CARRIED:]
+            stand = Stand(route.share, known, (Mark(now, 1, snapshot(evidence)),), 0, held, earlier)
     if stand.held is not None and order is not None and not order.paused and order.at > stand.held.at:
         stand = msgspec.structs.replace(stand, held=None, marks=(_next_mark(stand, evidence, now),))
     return stand
@@ -202,6 +210,7 @@ def _marked(stand: Stand, ramp: Ramp, evidence: RouteEvidence | None, now: float
     marks = stand.marks
     if now - marks[-1].at < max(ramp.hold, _APART):
         return stand
+    stand = msgspec.structs.replace(stand, earlier=())
     marks = (*marks, _next_mark(stand, evidence, now))
     if len(marks) > _MARKS + 1:
         ages = [now - mark.at + _APART for mark in marks]
@@ -231,9 +240,10 @@ def _alarms(
     if route.share == 0:
         return []
     found: dict[str, str] = {}
-    for mark in stand.marks:
-        seen = _seen(route, gate, evidence, mark, standing, now)
-        for said in alarm(seen, gate, mark.number):
+    traffic = replace(gate, match=None)  # of the pairs of other releases nothing follows for these
+    for asked, mark in [(gate, each) for each in stand.marks] + [(traffic, each) for each in stand.earlier]:
+        seen = _seen(route, asked, evidence, mark, standing, now)
+        for said in alarm(seen, asked, mark.number):
             found.setdefault(said.partition(":")[0], f"{said} (in {duration(seen.since)})")
     return list(found.values())
 

@@ -201,17 +201,16 @@ class _Observer:
             await asyncio.sleep(REFLECT)
 
     async def _climb(self, ramps: Ramps) -> None:
-        """Look at the ramps, and move what is to be moved: in a thread, and never more than a tenth of its time."""
+        """Look at the ramps, and move what is to be moved: in a thread, and for no more than a tenth of a core."""
         await asyncio.sleep(2 * CLIMB)  # the table that it was started with may be from before a move
         while True:
-            started = time.monotonic()
             try:
                 await asyncio.to_thread(ramps.look, self.table, time.time())
             except (StoreError, CutoverError) as error:
                 self._say_once(f"the ramps stand still: {error}")
             except Exception:
                 log.exception("the ramps stand still")
-            await asyncio.sleep(max(CLIMB, 9 * (time.monotonic() - started)))
+            await asyncio.sleep(max(CLIMB, 9 * ramps.took))
 
     def _take(self, message: Message) -> None:
         if isinstance(message, Run):

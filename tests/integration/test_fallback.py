@@ -149,6 +149,42 @@ async def test_a_body_on_its_way_is_sent_again_from_its_beginning(tmp_path: Path
     assert arrived.bodies == [b"first half, second half"]
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_that_had_been_streamed_whole_is_sent_again_whole(tmp_path: Path, chunked: bool) -> None:
+    async def takes_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"first half, ")
+        half.set()
+        await reader.readuntil(b"second half")
+        if chunked:
+            await reader.readuntil(b"0\r\n\r\n")
+
+    half, arrived = asyncio.Event(), Arrived()
+    framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: 23"
+    head = b"PUT /pay/7 HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n" + framing + b"\r\n\r\n"
+    parts = [b"first half, ", b"second half"]
+    if chunked:
+        parts = [b"%x\r\n%b\r\n" % (len(part), part) for part in parts]
+        parts[1] += b"0\r\n\r\n"
+    async with gateway(
+        tmp_path,
+        recording(arrived),
+        takes_all,
+        share="100%",
+        shadow="0%",
+        route=", fallback: true",
+        observer=False,
+    ) as made:
+        reader, writer = await asyncio.open_connection("127.0.0.1", made.port)
+        writer.write(head + parts[0])
+        await half.wait()
+        writer.write(parts[1])
+        answer = await reader.read(-1)
+        writer.close()
+        assert made.listener._handler.kept == 0
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert arrived.bodies == [b"first half, second half"]
+
+
 async def test_a_body_that_is_too_long_to_be_kept_is_not_sent_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -176,6 +176,31 @@ def test_what_one_release_has_earned_is_not_anothers(story: Story) -> None:
     assert found.seen.tally.pairs <= 10
 
 
+def test_errors_that_came_with_a_new_release_are_not_forgotten(story: Story) -> None:
+    """Its first answer that was compared comes after the errors that callers met meanwhile."""
+    story.climb(10_000)
+    story.traffic(1_000)
+    story.look()
+    story.tallies["v1"].traffic["fallback"] += 60
+    story.release = "v2"
+    story.traffic(50)
+    found = story.look()
+    assert found.begun
+    assert found.move is not None
+    assert (found.move.to, found.move.kind) == (0, "rollback")
+    assert "errors: 60 of" in found.move.why
+
+
+def test_mismatches_of_another_release_are_no_reason(story: Story) -> None:
+    story.climb(10_000)
+    story.traffic(1_000)
+    story.look()
+    story.tallies["v1"].outcomes["mismatch"] += 500
+    story.release = "v2"
+    story.traffic(50)
+    assert story.look().move is None
+
+
 def test_a_person_says_otherwise(story: Story) -> None:
     story.climb(10_000)
     story.traffic(4_000, errors=200)
