@@ -181,18 +181,23 @@ def _followed(
         good = min(before.good, route.share)
         return Stand(route.share, known, (_next_mark(before, evidence, now),), good, held)
     stand = before
-    if known not in (_UNKNOWN, before.releases):
+    if _is_another(known, before.releases):
         if before.releases == _UNKNOWN:
             stand = msgspec.structs.replace(before, releases=known)
         else:
             held = before.held
-            if held is not None and held.by == "rollback" and known[1] != held.extracted:
+            if held is not None and held.by == "rollback" and known[1] and known[1] != held.extracted:
                 held = None
             earlier = (*before.earlier, *before.marks)[-_CARRIED:]
             stand = Stand(route.share, known, (Mark(now, 1, snapshot(evidence)),), 0, held, earlier)
     if stand.held is not None and order is not None and not order.paused and order.at > stand.held.at:
         stand = msgspec.structs.replace(stand, held=None, marks=(_next_mark(stand, evidence, now),))
     return stand
+
+
+def _is_another(known: tuple[str, str], before: tuple[str, str]) -> bool:
+    """Whether a side has named a release, and not the one before. One that names none has said nothing new."""
+    return any(now and now != then for now, then in zip(known, before, strict=True))
 
 
 def _releases(evidence: RouteEvidence | None) -> tuple[str, str]:

@@ -182,7 +182,10 @@ class Pipeline:
 
     def _note_release(self, table: Table, route: Route, side: str, answer: Answer) -> None:
         upstream = table.legacy if side == "legacy" else route.extracted
-        self._releases[upstream] = _release(answer)
+        release = _release(answer)
+        # An error page, often somebody else's, does not say that another release answers now.
+        if release or answer.status < 500:
+            self._releases[upstream] = release
 
     def _pair(self, table: Table, route: Route) -> Releases:
         return Releases(

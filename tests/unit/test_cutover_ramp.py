@@ -176,6 +176,21 @@ def test_what_one_release_has_earned_is_not_anothers(story: Story) -> None:
     assert found.seen.tally.pairs <= 10
 
 
+def test_an_answer_without_a_release_is_no_new_release(story: Story) -> None:
+    """An error page of somebody else's does not set free what was rolled back."""
+    story.climb(10_000)
+    story.traffic(4_000, errors=200)
+    story.look()
+    assert story.route.share == 0
+    for release in ("", "v1", ""):
+        story.release = release
+        for _ in range(3):
+            story.traffic(30_000)
+            assert story.look(600).move is None
+    assert story.stand is not None
+    assert story.stand.held is not None
+
+
 def test_errors_that_came_with_a_new_release_are_not_forgotten(story: Story) -> None:
     """Its first answer that was compared comes after the errors that callers met meanwhile."""
     story.climb(10_000)
