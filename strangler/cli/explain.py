@@ -72,6 +72,9 @@ def explain(
     question = _question(method, target, headers, client, table)
     decision = Router(table).decide(question, lambda: SAMPLE)
     facts = _facts(question, decision)
+    kept = dict(table.kept)
+    if decision.route is not None and decision.route.name in kept:
+        facts["file_share"] = kept[decision.route.name] / 1000
     if as_json:
         print_json(facts)
     else:
@@ -173,6 +176,13 @@ def _tell(facts: dict[str, Any], decision: Decision) -> None:
         rows += [("upstream", f"{upstream['name']} ({upstream['address']})"), ("target", facts["target"])]
     if facts["bucket"] is not None:
         rows.append(("bucket", str(facts["bucket"])))
+    if "file_share" in facts:
+        rows.append(
+            (
+                "share",
+                f"{facts['share']:g}%; routes.yaml could not be told, and says {facts['file_share']:g}%",
+            )
+        )
     rows += [("shadow", facts["shadow_why"]), ("why", _reason(facts, decision))]
     for name, value in rows:
         say(f"{name + ':':<10}{printable(value, 2000)}")

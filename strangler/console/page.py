@@ -57,11 +57,14 @@ def render(report: dict[str, Any], faults: list[str]) -> str:
 def _row(route: dict[str, Any]) -> str:
     verdict, reasons = str(route["verdict"]), route["reasons"]
     why = f"<br>{escape(str(reasons[0]))}" if reasons else ""
+    if "ramp" in route:
+        why = f"<br>ramp: {escape(str(route['ramp']['waits']))}"
+    in_file = f"<br>(routes.yaml: {route['file_share']:g} %)" if "file_share" in route else ""
     known = verdict if verdict in ("pass", "fail") else ""
     cells = [
         escape(str(route["route"])),
         escape(str(route["stage"])),
-        f"{route['share']:g} %",
+        f"{route['share']:g} %{in_file}",
         f"{route['shadow']:g} %",
         _rate(route["match_rate"]),
         str(pairs(route)),

@@ -15,21 +15,19 @@ import msgspec
 
 from strangler.cutover import ledger
 from strangler.cutover.errors import CannotWrite, CutoverError
-from strangler.cutover.file import change, keep_share
+from strangler.cutover.file import change, keep_share, read_table
 from strangler.cutover.ledger import Entry
+from strangler.cutover.moves import read_moves
 from strangler.cutover.orders import read_orders
 from strangler.cutover.ramp import Held, Look, Order, Stand, carried_out, look, next_step
 from strangler.cutover.standing import EVIDENCE, standing
 from strangler.cutover.whole import write_whole
 from strangler.evidence import Evidence, RampEntry, StepVerdict, read, timestamp
-from strangler.routes import Faults, Percent, Ramp, Route, Table, format_percent
+from strangler.routes import Faults, Ramp, Route, Table, format_percent, parse_percent
 
 NAME = "ramps.json"
 #: Who moves, in the ledger.
 STEP, ROLLBACK = "ramp", "ramp (rollback)"
-
-#: Seconds that the running table has to take up a move.
-TAKEN_WITHIN = 10.0
 
 _Stands = dict[str, Stand]
 
@@ -66,7 +64,6 @@ class Ramps:
         self.took = 0.0
         self._stands: _Stands | None = None
         self._unmoved: dict[str, str] = {}
-        self._awaited: dict[str, tuple[Percent, float]] = {}  # what the running table has not taken up yet
 
     def look(self, table: Table, now: float) -> None:
         """Look at every ramp, and move what is to be moved. Raises evidence.StoreError, CannotWrite.
@@ -98,9 +95,8 @@ class Ramps:
         self, route: Route, table: Table, evidence: Evidence, orders: Mapping[str, Order], now: float
     ) -> None:
         assert self._stands is not None
-        awaited, until = self._awaited.get(route.name, (route.share, now))
-        if route.share != awaited and now < until:
-            return  # the table is from before our own move: it was not somebody else's
+        if self._is_behind(route, self._stands.get(route.name)):
+            return
         known = evidence.get(route.name)
         looked = _look(route, evidence, self._stands.get(route.name), orders, now)
         self._stands[route.name] = looked.stand
@@ -110,9 +106,19 @@ class Ramps:
         if move is None:
             return
         if self._set(route, table, looked):
-            self._awaited[route.name] = move.to, now + TAKEN_WITHIN
             self._stands[route.name] = carried_out(looked.stand, move, known, now)
             self._mark(route.name)
+
+    def _is_behind(self, route: Route, stand: Stand | None) -> bool:
+        """The running table is not what the files say by now: from before our own move, it is not somebody else's."""
+        if stand is None or stand.share == route.share:
+            return False
+        try:
+            fresh = read_table(self._path, self._state)[0].share_of(route.name)
+        except Faults:
+            kept = read_moves(self._state).get(route.name)
+            fresh = None if kept is None else parse_percent(kept.share)
+        return fresh is not None and fresh != route.share
 
     def _set(self, route: Route, table: Table, looked: Look) -> Entry | None:
         move = looked.move

@@ -25,9 +25,12 @@ def report_on(table: Table, state_dir: Path, route: str | None = None) -> dict[s
     evidence = read(state_dir / EVIDENCE, bodies=False)
     now = time.time()
     report = build(facts, evidence, now)
+    kept = dict(table.kept)
     asked = {each.name: each for each in asked_for(table, route)}
     looks = ramps_on(asked.values(), state_dir, evidence, now)
     for found in report["routes"]:
+        if found["route"] in kept:
+            found["file_share"] = kept[found["route"]] / 1000
         if looked := looks.get(found["route"]):
             found["ramp"] = ramp_view(asked[found["route"]], looked)
     return cast(dict[str, Any], report)

@@ -53,13 +53,17 @@ def forget(sql: sqlite3.Connection, keep: Keep) -> int:
         past = sql.execute(f"SELECT id FROM pair WHERE {_PAST} ORDER BY until LIMIT 1").fetchone()
         if past is not None:
             _forget_pair(sql, past[0])
-        elif not sql.execute(
-            "DELETE FROM example WHERE rowid IN (SELECT rowid FROM example ORDER BY at LIMIT 100)"
-        ).rowcount:
+        elif not any(sql.execute(oldest).rowcount for oldest in (_EXAMPLES, _OLDEST_DAY)):
             break
     return sql.total_changes - before
 
 
+_EXAMPLES: Final = "DELETE FROM example WHERE rowid IN (SELECT rowid FROM example ORDER BY at LIMIT 100)"
+#: There is a row for each busy route and hour of who was asked when: first go the oldest that are not today's.
+_OLDEST_DAY: Final = (
+    "DELETE FROM served WHERE hour < (SELECT min(hour) FROM served) + 24"
+    " AND hour < (SELECT max(hour) FROM served) - 24"
+)
 #: A pair that is no route's current one.
 _PAST: Final = "seen < (SELECT max(seen) FROM pair AS other WHERE other.route = pair.route)"
 

@@ -240,6 +240,7 @@ class RouteReport(TypedDict):
     transient: NotRequired[Transient]
     traffic: NotRequired[Traffic]
     ramp: NotRequired[RampEntry]
+    file_share: NotRequired[float]  # what routes.yaml says, where it could not be told of `share`
 
 
 class Report(TypedDict):

@@ -75,6 +75,8 @@ def _callers(traffic: Traffic) -> str:
 
 def _standing(route: RouteReport) -> Iterator[tuple[str, str]]:
     """What stands behind the outcomes, where a report says so."""
+    if (in_file := route.get("file_share")) is not None:
+        yield "share", f"{route['share']:g}%; routes.yaml could not be told, and still says {in_file:g}%"
     if traffic := route.get("traffic"):
         yield "callers", _callers(traffic)
     if ramp := route.get("ramp"):

@@ -207,6 +207,17 @@ def test_the_running_table_may_be_a_moment_behind(world: World) -> None:
     assert read_stands(world.state)["pay"].held is None
 
 
+def test_a_hand_right_after_a_move_is_seen_at_once(world: World) -> None:
+    climbed(world, "5%")
+    change(world.routes, world.state, "pay", "share", "4%", "me", "")
+    world.look(0.5)
+    held = read_stands(world.state)["pay"].held
+    assert held is not None
+    assert held.by == "hand"
+    world.traffic(1_200, errors=100)
+    assert world.look(0.5) == "0%", "and what goes wrong then is, too"
+
+
 def test_the_ledger_of_a_ramp_and_of_hands_holds(world: World) -> None:
     note_by_hand(world.routes, world.state)
     climbed(world, "5%")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from strangler.cutover import (
     BadValue,
     CannotWrite,
     Entry,
+    advice_on,
     change,
     ledger,
     note_by_hand,
@@ -26,9 +27,11 @@ from strangler.cutover import (
 )
 from strangler.cutover.past import Known, definition, differences, parse_moment, standing_at, table_at
 from strangler.cutover.progress import progress
+from strangler.cutover.report import report_on
 from strangler.evidence import Served
 from strangler.routes import parse
 
+TODAY = date(2026, 11, 24)
 TEXT = """\
 version: 1
 upstreams: {old: {url: "http://a"}, new: {url: "http://b"}}
@@ -254,6 +257,8 @@ def test_a_rollback_is_kept_when_the_file_cannot_be_written(
     assert note_by_hand(path, state) != [], "what was never told is"
     assert ("pay", "share", "0%", "25%") not in told(state), "the file's share is not somebody's edit"
     assert roll_back(path, state, "pay", None, who="me", why="") is None
+    [route] = report_on(table, state, "pay")["routes"]
+    assert (route["share"], route["file_share"]) == (0, 25)
 
 
 def test_the_files_own_later_change_wins(path: Path, state: Path, unwritable: pytest.MonkeyPatch) -> None:
@@ -338,3 +343,23 @@ def test_a_route_that_was_never_asked_is_not_known_for_longer_than_the_evidence(
 
 def test_known_is_nothing_by_default() -> None:
     assert Known() == Known(None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        (("shadow: 100%", "shadow: 100%"), None),
+        (("shadow: 100%", "shadow: 0%"), "nothing is copied (shadow: 0%)"),
+        (("GET,HEAD", "POST"), "its methods are never copied"),
+        (("steps: [5%]", "steps: [5%], match: none"), None),
+    ],
+)
+def test_a_ramp_that_can_never_rise_is_warned_of(
+    tmp_path: Path, edit: tuple[str, str], says: str | None
+) -> None:
+    text = TEXT.partition("  - {name: stock")[0] + "    ramp: {steps: [5%]}\n"
+    if says is None:
+        text = text.replace("shadow: 100%", "shadow: 0%") if "none" in edit[1] else text
+    table = parse(text.replace(*edit).encode(), file="r", check_rule=lambda *rule: None)
+    said = [fault.message for fault in advice_on(table, TODAY)]
+    assert said == [] if says is None else says in said[0]
