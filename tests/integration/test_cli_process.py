@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -12,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -211,12 +211,16 @@ def test_ctrl_c_is_130_without_a_traceback(folder: Path) -> None:
         facts = {"pid": os.getpid(), "listen": "127.0.0.1:1", "admin": f"127.0.0.1:{silent.getsockname()[1]}"}
         (folder / ".strangler" / "server.json").write_text(json.dumps(facts))
         command = [*COMMAND, "status"]
-        with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        with subprocess.Popen(
+            command,
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            # Whoever runs the tests in the background may have SIGINT ignored, and a child inherits that.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        ) as process:
             waiting, _ = silent.accept()  # now it waits for our answer
-            while process.poll() is None:  # Python may lose one that comes in the middle of a finaliser
-                process.send_signal(signal.SIGINT)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(1)
+            process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=30)
             waiting.close()
     assert process.returncode == 130
