@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from strangler.cutover.errors import CannotWrite
-from strangler.cutover.whole import write_whole
+from strangler.cutover.whole import read_kept, write_kept
 from strangler.routes import Table, format_percent, parse_percent
 
 NAME = "moves.json"
@@ -35,24 +35,18 @@ Moves = Mapping[str, Kept]
 
 def read_moves(state_dir: Path) -> Moves:
     """Route name -> its move. Raises CannotWrite when the file cannot be understood."""
-    path = state_dir / NAME
+    moves = read_kept(state_dir / NAME, dict[str, Kept]) or {}
     try:
-        moves = msgspec.json.decode(path.read_bytes(), type=dict[str, Kept])
         for kept in moves.values():
             parse_percent(kept.share)
-    except FileNotFoundError:
-        return {}
-    except (OSError, msgspec.MsgspecError, ValueError) as error:
-        raise CannotWrite(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    except ValueError as error:
+        raise CannotWrite(f"{state_dir / NAME}: cannot be read: {error}") from None
     return moves
 
 
 def write_moves(state_dir: Path, moves: Moves) -> None:
     """Write down all the moves that hold. Raises CannotWrite."""
-    try:
-        write_whole(state_dir / NAME, msgspec.json.format(msgspec.json.encode(moves)))
-    except OSError as error:
-        raise CannotWrite(f"cannot write {state_dir / NAME}: {error.strerror}") from None
+    write_kept(state_dir / NAME, moves)
 
 
 def overlaid(table: Table, moves: Moves) -> Table:

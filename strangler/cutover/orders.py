@@ -7,15 +7,13 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
-
 from strangler.cutover import ledger
-from strangler.cutover.errors import BadValue, CannotWrite, UnknownRoute
+from strangler.cutover.errors import BadValue, UnknownRoute
 from strangler.cutover.file import check_why, read_table, stamp
 from strangler.cutover.ledger import Entry
 from strangler.cutover.lock import held
 from strangler.cutover.ramp import Order
-from strangler.cutover.whole import write_whole
+from strangler.cutover.whole import read_kept, write_kept
 
 NAME = "orders.json"
 
@@ -24,13 +22,7 @@ _Orders = dict[str, Order]
 
 def read_orders(state_dir: Path) -> _Orders:
     """Route name -> the last order. Raises CannotWrite when the file cannot be understood."""
-    path = state_dir / NAME
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=_Orders)
-    except FileNotFoundError:
-        return {}
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise CannotWrite(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    return read_kept(state_dir / NAME, _Orders) or {}
 
 
 def set_order(path: Path, state_dir: Path, route: str, *, paused: bool, who: str, why: str) -> Entry:
@@ -49,10 +41,7 @@ def set_order(path: Path, state_dir: Path, route: str, *, paused: bool, who: str
         orders = read_orders(state_dir)
         before = orders.get(route)
         orders = {**orders, route: Order(paused, time.time(), who, why)}
-        try:
-            write_whole(state_dir / NAME, msgspec.json.format(msgspec.json.encode(orders)))
-        except OSError as error:
-            raise CannotWrite(f"cannot write {state_dir / NAME}: {error.strerror}") from None
+        write_kept(state_dir / NAME, orders)
         digest = hashlib.sha256(data).hexdigest()
         entry = Entry(
             at=stamp(lambda: datetime.now(UTC)),

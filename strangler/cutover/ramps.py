@@ -21,7 +21,7 @@ from strangler.cutover.moves import read_moves
 from strangler.cutover.orders import read_orders
 from strangler.cutover.ramp import Held, Look, Order, Stand, carried_out, look, next_step
 from strangler.cutover.standing import EVIDENCE, standing
-from strangler.cutover.whole import write_whole
+from strangler.cutover.whole import read_kept, write_kept
 from strangler.evidence import Evidence, RampEntry, StepVerdict, read, timestamp
 from strangler.routes import Faults, Ramp, Route, Table, format_percent, parse_percent
 
@@ -36,13 +36,7 @@ log = logging.getLogger("strangler.cutover")
 
 def read_stands(state_dir: Path) -> _Stands:
     """Route name -> where its ramp stands. Raises CannotWrite when the file cannot be understood."""
-    path = state_dir / NAME
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=_Stands)
-    except FileNotFoundError:
-        return {}
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise CannotWrite(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    return read_kept(state_dir / NAME, _Stands) or {}
 
 
 def ramps_on(routes: Iterable[Route], state_dir: Path, evidence: Evidence, now: float) -> dict[str, Look]:
@@ -89,7 +83,7 @@ class Ramps:
         names = {route.name for route in ramped}
         self._stands = {name: stand for name, stand in self._stands.items() if name in names}
         if self._stands != before:
-            self._write(self._stands)
+            write_kept(self._state / NAME, self._stands)
 
     def _one(
         self, route: Route, table: Table, evidence: Evidence, orders: Mapping[str, Order], now: float
@@ -163,12 +157,6 @@ class Ramps:
                     first = look(route, _ramp(route), None, None, None, standing(route.compare), now).stand
                     stands[route.name] = msgspec.structs.replace(first, held=held)
         return stands
-
-    def _write(self, stands: _Stands) -> None:
-        try:
-            write_whole(self._state / NAME, msgspec.json.encode(stands))
-        except OSError as error:
-            raise CannotWrite(f"cannot write {self._state / NAME}: {error.strerror}") from None
 
 
 def evidence_line(verdict: StepVerdict, longest: int = 500) -> str:

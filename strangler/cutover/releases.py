@@ -10,14 +10,12 @@ import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
-
 from strangler.cutover import ledger
-from strangler.cutover.errors import BadValue, CannotWrite
+from strangler.cutover.errors import BadValue
 from strangler.cutover.file import check_why, read_table, stamp
 from strangler.cutover.ledger import Entry
 from strangler.cutover.lock import held
-from strangler.cutover.whole import write_whole
+from strangler.cutover.whole import read_kept, write_kept
 from strangler.routes import Table
 
 NAME = "releases.json"
@@ -28,13 +26,7 @@ _Named = dict[str, str]
 
 def read_releases(state_dir: Path) -> _Named:
     """`route:NAME` and `upstream:NAME` -> release. Raises CannotWrite when the file cannot be understood."""
-    path = state_dir / NAME
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=_Named)
-    except FileNotFoundError:
-        return {}
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise CannotWrite(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    return read_kept(state_dir / NAME, _Named) or {}
 
 
 def release_of(named: _Named, upstream: str, route: str | None = None) -> str:
@@ -61,10 +53,7 @@ def set_release(path: Path, state_dir: Path, name: str, release: str, *, who: st
         if before == release:
             return None
         digest = hashlib.sha256(data).hexdigest()
-        try:
-            write_whole(state_dir / NAME, msgspec.json.format(msgspec.json.encode({**named, key: release})))
-        except OSError as error:
-            raise CannotWrite(f"cannot write {state_dir / NAME}: {error.strerror}") from None
+        write_kept(state_dir / NAME, {**named, key: release})
         entry = Entry(
             at=stamp(lambda: datetime.now(UTC)),
             who=who,
