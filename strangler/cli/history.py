@@ -91,8 +91,9 @@ def _line(number: int, entry: Entry) -> str:
 
 
 def _tell_past(kept: History, moment: str, name: str | None, as_json: bool) -> int:
-    then = parse_moment(moment)
-    routes, number = table_at(kept, then, datetime.now(UTC))
+    now = datetime.now(UTC)
+    then = parse_moment(moment, now)
+    routes, number = table_at(kept, then, now)
     if name is not None:
         routes = {route: known for route, known in routes.items() if route == name}
     view = past_view(routes, then, number)

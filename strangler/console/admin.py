@@ -108,7 +108,8 @@ async def _fingerprint(request: web.Request) -> web.Response:
 async def _history(request: web.Request) -> web.Response:
     state, moment = request.app[PANEL].state, request.query.get("at")
     if moment is not None:
-        then, now = parse_moment(moment, UTC), datetime.now(UTC)
+        now = datetime.now(UTC)
+        then = parse_moment(moment, now, UTC)
         routes, number = table_at(await asyncio.to_thread(ledger.read, state), then, now)
         return _json(past_view(routes, then, number))
     history = await asyncio.to_thread(ledger.read, state, request.query.get("route"))

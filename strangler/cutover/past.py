@@ -63,13 +63,19 @@ def table_at(history: History, moment: datetime, now: datetime) -> tuple[dict[st
     return standing_at(history.entries, at), number
 
 
-def parse_moment(text: str, zone: tzinfo | None = None) -> datetime:
-    """`2026-11-22`, `2026-11-22T14:05` or `2026-11-22T13:05:00Z`; `zone` is that of a time without one. BadValue."""
+def parse_moment(text: str, now: datetime, zone: tzinfo | None = None) -> datetime:
+    """`2026-11-22`, `2026-11-22T14:05` or `2026-11-22T13:05:00Z`; `zone` is that of a time without one. BadValue.
+
+    A day is meant as it stood in the end, and today as it stands now.
+    """
     try:
         moment = datetime.fromisoformat(text)
-        # A day as a whole is meant as it stood in the end.
         if len(text) == len("2026-11-22"):
-            moment = moment.replace(hour=23, minute=59, second=59, microsecond=999_000)
+            begin = moment.replace(tzinfo=zone).astimezone(zone)
+            end = moment.replace(hour=23, minute=59, second=59, microsecond=999_000, tzinfo=zone).astimezone(
+                zone
+            )
+            return now if begin <= now < end else end
         return (moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)).astimezone(zone)
     except (ValueError, OverflowError, OSError):
         said = printable(text, 60)

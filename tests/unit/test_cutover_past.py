@@ -32,6 +32,7 @@ from strangler.evidence import Served
 from strangler.routes import parse
 
 TODAY = date(2026, 11, 24)
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 TEXT = """\
 version: 1
 upstreams: {old: {url: "http://a"}, new: {url: "http://b"}}
@@ -178,7 +179,8 @@ def test_the_table_of_a_moment(path: Path, state: Path) -> None:
     ],
 )
 def test_moments(text: str, moment: str) -> None:
-    assert parse_moment(text, UTC).isoformat() == moment
+    assert parse_moment("2026-11-24", NOW, UTC) == NOW, "today is not over"
+    assert parse_moment(text, NOW, UTC).isoformat() == moment
 
 
 @pytest.mark.parametrize(
@@ -186,7 +188,7 @@ def test_moments(text: str, moment: str) -> None:
 )
 def test_no_moments(text: str) -> None:
     with pytest.raises(BadValue, match="is no time"):
-        parse_moment(text, UTC)
+        parse_moment(text, NOW, UTC)
 
 
 # -- rolling back --------------------------------------------------------------------------------------------
