@@ -24,6 +24,11 @@ PATIENCE = 5.0
 log = logging.getLogger("strangler.gateway")
 
 
+def row_of(endpoint: str) -> str:
+    """The name of an endpoint's row on the sheet, which no route can have."""
+    return f"/{endpoint}"
+
+
 class Endpoint:
     """One place where an upstream answers. `usable` is what is asked on every request, all else seldom."""
 
@@ -50,7 +55,7 @@ class Endpoint:
         self.usable = True
         self._healthy = True
         self._counts = sheet.counts
-        self._base = sheet.base(f"/{name}")
+        self._base = sheet.base(row_of(name))
 
     def __repr__(self) -> str:
         return f"<Endpoint {self.name} {'in' if self.usable else 'out'}>"

@@ -12,7 +12,7 @@ from strangler.control import aside
 from strangler.exchange.sheet import Sheet
 from strangler.gateway.health import Checks
 from strangler.gateway.passage import Running
-from strangler.gateway.services import Services
+from strangler.gateway.services import Services, row_of
 from strangler.http.pools import Pools
 from strangler.routes import Router, Table, Upstream
 
@@ -42,6 +42,8 @@ class Tables:
             bases[route.name] = self._sheet.base(route.name)
             if number % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
+        for key in places:  # a sheet that is full must show before anything is in use
+            self._sheet.base(row_of(key))
         services = self._services.use(table.upstreams, self._pools.use(made))
         self._checks.use(self._services.checked)
         return Running(router, services, bases)
