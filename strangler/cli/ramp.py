@@ -61,9 +61,12 @@ def _tell(route: dict[str, Any]) -> None:
     ramp = route["ramp"]
     steps = " ".join(f"[{step:g}%]" if step == route["share"] else f"{step:g}%" for step in ramp["steps"])
     say(f"{printable(route['route'], 100)}: {route['share']:g}%, steps {steps}, since {ramp['since']}")
-    say(f"  {printable(ramp['waits'], 1000)}")
-    if ramp["next"] is not None and ramp["wait_seconds"]:
-        say(f"  at the present rate in about {duration(ramp['wait_seconds'])}")
+    if ramp["waits"].startswith("for "):
+        wait = ramp["wait_seconds"]
+        when = f", at the present rate in about {duration(wait)}" if wait else ""
+        say(f"  next is {ramp['next']:g}%, when every answer is yes{when}:")
+    else:
+        say(f"  {printable(ramp['waits'], 1000)}")
     for check in ramp["checks"]:
         say(f"  {_SIGNS[check['verdict']]:>7}  {printable(check['said'], 500)}")
 
