@@ -158,7 +158,7 @@ class _Supervisor:
         self._routes = routes
         self._state = state
         self._file = file  # the last good save, without what is kept in the state folder
-        self._moves: Moves = {}
+        self._moves: Moves = read_moves(state)
         self._table = table
         self._faults: tuple[str, ...] = ()
         self._sockets = sockets
@@ -237,6 +237,7 @@ class _Supervisor:
             len(self._table.routes),
             self._routes,
         )
+        self._tell_kept(self._table)
 
     async def _watch(self) -> None:
         """Take every good save into force; keep the running table through every bad one, and say so."""
@@ -290,10 +291,13 @@ class _Supervisor:
         if not await self._applied(self._workers, table.version, within=APPLIED_WITHIN):
             log.warning("not every worker has taken the new table yet")
         self._observer.send(Run(table))
+        self._tell_kept(table)
+        log.info("%s is in force: %d route(s), table %s", self._routes, len(table.routes), table.digest[:12])
+
+    def _tell_kept(self, table: Table) -> None:
         for name, share in table.kept:
             now, file = format_percent(table.share_of(name) or 0), format_percent(share)
             log.warning("%s: share %s, kept in %s; the file says %s", name, now, self._state, file)
-        log.info("%s is in force: %d route(s), table %s", self._routes, len(table.routes), table.digest[:12])
 
     async def _applied(self, children: Sequence[Child], version: str, *, within: float) -> bool:
         try:

@@ -58,7 +58,14 @@ def running(state: Path) -> Server | None:
 
 
 def taken(
-    server: Server, routes: Path, route: str, key: str, percent: float, patience: float = 5.0
+    server: Server,
+    routes: Path,
+    route: str,
+    key: str,
+    percent: float,
+    patience: float = 5.0,
+    *,
+    kept: bool = False,
 ) -> str | None:
     """Wait until the running proxy has taken a change. None then, otherwise why it is not known to have.
 
@@ -72,10 +79,12 @@ def taken(
             shown = server.get(f"/api/v1/routes/{quote(route, safe='')}")
             if shown.get("table") != sha256(routes.read_bytes()).hexdigest():
                 reason = "; ".join(shown.get("faults", [])) or f"it still runs with {key} {shown.get(key)}%"
-            elif shown.get(key) != percent:
-                return f"{key} was changed again, to {shown.get(key)}%"
-            else:
+            elif shown.get(key) == percent:
                 return None
+            elif kept:  # the file is as before: only the value can tell
+                reason = f"it still runs with {key} {shown.get(key)}%"
+            else:
+                return f"{key} was changed again, to {shown.get(key)}%"
         except (NoAnswer, OSError) as error:
             reason = str(error)
         if time.monotonic() >= deadline:

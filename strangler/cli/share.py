@@ -114,7 +114,8 @@ def _say_whether_in_force(routes: Path, state: Path, entry: Entry) -> None:
     if server is None:
         say("written; no proxy is running with this state folder")
         return
-    reason = taken(server, routes, entry.route, entry.key, parse_percent(entry.to) / 1000)
+    kept = entry.file_before == entry.file_after
+    reason = taken(server, routes, entry.route, entry.key, parse_percent(entry.to) / 1000, kept=kept)
     if reason is None:
         say("in force")
     else:

@@ -264,21 +264,27 @@ def _replace(target: Path, data: bytes, edited: bytes, state_dir: Path, entry: E
             fresh.unlink()
             return None
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        _clear_away(fresh)
         raise _unwritable(target, error) from None
     try:
         written = ledger.append(state_dir, msgspec.structs.replace(entry, file_after=_digest(edited)))
     except CannotWrite:
-        fresh.unlink(missing_ok=True)
+        _clear_away(fresh)
         raise
     try:
         os.replace(fresh, target)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
+        _clear_away(fresh)
         ledger.append(state_dir, _taken_back(written, f"not carried out: {error.strerror}", written.at))
         raise _unwritable(target, error) from None
     ledger.sync_folder(target.parent)
     return written
+
+
+def _clear_away(fresh: Path) -> None:
+    """Remove what was not put into place. What stands in the way of that is told by what stood in the way before."""
+    with suppress(OSError):
+        fresh.unlink(missing_ok=True)
 
 
 def _write(fresh: Path, data: bytes, like: Path) -> None:

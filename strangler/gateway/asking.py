@@ -204,8 +204,8 @@ class Asking:
         self._forwarder.complain(endpoint.name, error)
         endpoint.failed(error.what)
         if self._answer is None:
-            if connection is not None or isinstance(error, TimedOut):
-                self._count_wait()
+            if isinstance(error, TimedOut):
+                self._count_wait()  # what fails at once must not make its side look quick
             if whole and may_ask_another(error, self.inbound, sent=connection is not None):
                 service, tried = self._running.services[self.decision.upstream.name], (*self._tried, endpoint)
                 other = service.choose(tried)
