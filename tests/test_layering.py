@@ -53,7 +53,8 @@ ROOMS: dict[str, set[str]] = {
 PURE = (
     "strangler/routes/*.py",
     "strangler/compare/*.py",
-    "strangler/gateway/inbound.py",
+    *(f"strangler/gateway/{name}.py" for name in ("inbound", "breaker", "instead")),
+    *(f"strangler/cutover/{name}.py" for name in ("ramp", "past", "progress")),
     *(f"strangler/http/{name}.py" for name in ("headers", "trace")),
     *(
         f"strangler/evidence/{name}.py"

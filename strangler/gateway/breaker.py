@@ -102,6 +102,10 @@ class Breaker:
         self._trial = now
         return True
 
+    def give_up(self) -> None:
+        """Whoever tried has learned nothing. Another may try."""
+        self._trial = None
+
     def close(self, now: float) -> None:
         """It is well again."""
         self._until = None

@@ -177,6 +177,8 @@ class Passage(Asking):
             return
         self._skip("caller_left")
         self._note(self._head.status if self._head else 0, "caller_left")
+        if self._endpoint is not None and self._answer is None:
+            self._endpoint.left()
         self._let_go()
 
     def _let_go(self) -> None:

@@ -72,6 +72,11 @@ class Endpoint:
         if self.rules is not None and self.breaker.failed(time.monotonic()):
             self._settle(why)
 
+    def left(self) -> None:
+        """Its caller has left before it answered: if that was the trial, it came to nothing."""
+        if not self.usable:
+            self.breaker.give_up()
+
     def may_try(self, patient: float) -> bool:
         """Whether one request should try now whether it is well again."""
         return (

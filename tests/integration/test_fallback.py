@@ -296,6 +296,40 @@ async def test_it_is_tried_again_and_taken_back(tmp_path: Path) -> None:
         assert (await hear(made.port, asks())).statuses == [200]
 
 
+async def test_a_trial_whose_caller_leaves_is_not_the_last(tmp_path: Path) -> None:
+    how = "slams"
+    arrived, asked = Arrived(), asyncio.Event()
+    answers = recording(arrived)
+
+    async def sick(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if how == "well":
+            await answers(reader, writer)
+        elif how == "says nothing":
+            await reader.readuntil(b"\r\n\r\n")
+            asked.set()
+            await reader.read(-1)
+
+    async with gateway(
+        tmp_path, recording(Arrived()), sick, share="100%", upstream=BREAKS, observer=False
+    ) as made:
+        await opened(made)
+        how = "says nothing"
+        endpoint = made.services["new"].endpoints[0]
+        while not asked.is_set():
+            before = made.count("pay", "rerouted")
+            _, writer = await asyncio.open_connection("127.0.0.1", made.port)
+            writer.write(asks())
+            await until(lambda before=before: asked.is_set() or made.count("pay", "rerouted") > before)
+            if asked.is_set():
+                await until(lambda: endpoint.breaker.is_tried)
+            writer.close()
+        await until(lambda: not endpoint.breaker.is_tried)
+        how = "well"
+        while not endpoint.usable:
+            assert (await hear(made.port, asks())).statuses == [200]
+        assert arrived.heads
+
+
 async def test_a_legacy_side_that_is_out_of_order_is_asked_all_the_same(tmp_path: Path) -> None:
     breaks = ", breaker: {least: 1, open: 1h}"
     async with gateway(tmp_path, slams, upstream=breaks, observer=False) as made:

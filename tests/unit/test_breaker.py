@@ -71,6 +71,13 @@ def test_a_trial_that_nobody_hears_of_again_is_not_the_last() -> None:
     assert breaker.may_try(105.0 + TRIAL)
 
 
+def test_a_trial_that_was_given_up_makes_room_for_another() -> None:
+    breaker = opened(at=100.0)
+    assert breaker.may_try(105.0)
+    breaker.give_up()
+    assert breaker.may_try(105.0)
+
+
 def test_who_would_rather_wait_lets_others_go_first() -> None:
     breaker = opened(at=100.0)
     assert not breaker.may_try(106.0, patient=5.0)
