@@ -54,7 +54,10 @@ PURE = (
     "strangler/routes/*.py",
     "strangler/compare/*.py",
     *(f"strangler/gateway/{name}.py" for name in ("inbound", "breaker", "instead")),
-    *(f"strangler/cutover/{name}.py" for name in ("ramp", "past", "progress")),
+    *(
+        f"strangler/cutover/{name}.py"
+        for name in ("ramp", "past", "progress", "diagram", "layout", "drawing", "mermaid")
+    ),
     *(f"strangler/http/{name}.py" for name in ("headers", "trace")),
     *(
         f"strangler/evidence/{name}.py"

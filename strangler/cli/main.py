@@ -12,6 +12,7 @@ import click
 from strangler import __version__
 from strangler.cli.check import check
 from strangler.cli.compare import compare
+from strangler.cli.diagram import diagram
 from strangler.cli.explain import explain
 from strangler.cli.history import history
 from strangler.cli.ramp import ramp
@@ -66,6 +67,7 @@ for _command in (
     history,
     report,
     compare,
+    diagram,
     replay_command,
 ):
     commands.add_command(_command)

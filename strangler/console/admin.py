@@ -11,6 +11,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from strangler.console.changes import LARGEST_BODY, order, patch, rollback
+from strangler.console.diagram import diagram
 from strangler.console.events import PULSE, Pulse, end_streams, events
 from strangler.console.guard import guard
 from strangler.console.page import page
@@ -44,6 +45,7 @@ def make_app(panel: Panel) -> web.Application:
             web.get("/api/v1/report/{name}", _report),
             web.get("/api/v1/fingerprints/{id}", _fingerprint),
             web.get("/api/v1/history", _history),
+            web.get("/api/v1/diagram", diagram),
             web.get("/api/v1/events", events, allow_head=False),
         ]
     )

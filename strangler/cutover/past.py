@@ -84,15 +84,18 @@ def parse_moment(text: str, now: datetime, zone: tzinfo | None = None) -> dateti
 
 def definition(route: Route) -> str:
     """A route in one line: what it claims, and who takes it over."""
+    return f"{claims(route)} -> {route.extracted}"
+
+
+def claims(route: Route) -> str:
+    """What a route claims, in one line: `GET /payments/{id} host shop.example.com with x-beta: 1`."""
     match = route.match
     methods = ",".join(sorted(match.methods)) + " " if match.methods is not None else ""
     host = f" host {match.host}" if match.host else ""
     more = [f"{name}: {value}" for name, value in match.headers] + [
         f"{name}={value}" for name, value in match.query
     ]
-    return (
-        f"{methods}{match.path.text}{host}{' with ' + ', '.join(more) if more else ''} -> {route.extracted}"
-    )
+    return f"{methods}{match.path.text}{host}{' with ' + ', '.join(more) if more else ''}"
 
 
 def differences(known: dict[str, Known], table: Table, *, all_routes: bool) -> list[Difference]:

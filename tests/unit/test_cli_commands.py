@@ -45,7 +45,7 @@ def _has_places(ran: Ran) -> None:
     assert max(map(cell_len, ran.out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("name", ["check", "explain", "status", "history", "report", "compare"])
+@pytest.mark.parametrize("name", ["check", "explain", "status", "history", "report", "compare", "diagram"])
 def test_every_reading_command_has_json(name: str) -> None:
     assert "--json" in {option for each in commands.commands[name].params for option in each.opts}
 
@@ -61,6 +61,7 @@ READING = [
     ("explain", "GET", "/"),
     ("status",),
     ("report",),
+    ("diagram",),
     ("share", "read", "1%"),
     ("rollback", "read"),
     ("release", "read", "v2"),
