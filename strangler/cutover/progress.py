@@ -2,26 +2,72 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any, Final
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Final, TypedDict
 
 from strangler.evidence import Served, timestamp
 from strangler.routes import WHOLE, Table
 
 HOUR: Final = 3600.0
 DAY: Final = 24
+#: Hours that are told one by one.
+TOLD_HOURS: Final = 48
 #: Days without a question to the legacy side after which a finished route can be deleted there.
 IDLE_DAYS: Final = 7.0
 
 
-def progress(
-    table: Table, served: Iterable[Served], now: float, idle_days: float = IDLE_DAYS
-) -> dict[str, Any]:
+class Sides(TypedDict):
+    """Callers that each side answered."""
+
+    legacy: int
+    extracted: int
+
+
+class DayMoved(TypedDict):
+    """A day in UTC, such as `2026-11-24`; `moved` is None when no caller came."""
+
+    day: str
+    moved: float | None
+    requests: int
+
+
+class HourMoved(TypedDict):
+    """An hour in which callers came; `hour` is when it began (ISO 8601, UTC)."""
+
+    hour: str
+    moved: float
+    requests: int
+
+
+class Deletable(TypedDict):
+    """A finished route whose legacy side nobody asks. `last_asked` (ISO 8601) is None when nobody ever did."""
+
+    route: str
+    days: float
+    last_asked: str | None
+
+
+class Progress(TypedDict):
+    """The migration as a whole; shares from 0 to 1."""
+
+    moved: float | None
+    requests: int
+    over_time: list[DayMoved]
+    by_hour: list[HourMoved]
+    routes: dict[str, Sides]
+    unclaimed: int
+    finished: list[str]
+    can_be_deleted: list[Deletable]
+    idle_days: float
+
+
+def progress(table: Table, served: Iterable[Served], now: float, idle_days: float = IDLE_DAYS) -> Progress:
     """The migration at `now` (Unix seconds), out of who was asked in which hour.
 
     `moved` is the share of the last 24 hours' requests that the legacy side did not answer (0 … 1, None without
-    any), `over_time` the same by day. `finished` routes are at 100 %; `can_be_deleted` those of them whose legacy side
+    any), `over_time` the same by day, `by_hour` the same for each of the last 48 hours in which anybody asked.
+    `finished` routes are at 100 %; `can_be_deleted` those of them whose legacy side
     was not asked for `idle_days`, by callers or for shadows. What happened before the evidence began is not known.
     """
     rows = list(served)
@@ -35,6 +81,7 @@ def progress(
             {"day": timestamp(day * DAY * HOUR)[:10], "moved": _moved(of_day), "requests": _callers(of_day)}
             for day, of_day in sorted(_by_day(rows).items())
         ],
+        "by_hour": list(_by_hour(rows, int(now // HOUR) - TOLD_HOURS + 1)),
         "routes": {name: _sides(of_route) for name, of_route in _by_route(lately).items() if name},
         "unclaimed": _callers([row for row in lately if not row.route]),
         "finished": finished,
@@ -43,9 +90,19 @@ def progress(
     }
 
 
-def _idle(
-    finished: Iterable[str], rows: list[Served], now: float, idle_days: float
-) -> Iterable[dict[str, Any]]:
+def _by_hour(rows: Iterable[Served], first: int) -> Iterator[HourMoved]:
+    """The hours from `first` on in which callers came, the oldest first."""
+    hours: defaultdict[int, list[Served]] = defaultdict(list)
+    for row in rows:
+        if row.hour >= first:
+            hours[row.hour].append(row)
+    for hour, of_hour in sorted(hours.items()):
+        moved = _moved(of_hour)
+        if moved is not None:
+            yield {"hour": timestamp(hour * HOUR), "moved": moved, "requests": _callers(of_hour)}
+
+
+def _idle(finished: Iterable[str], rows: list[Served], now: float, idle_days: float) -> Iterator[Deletable]:
     begin = min((row.hour for row in rows), default=int(now // HOUR))
     asked: dict[str, int] = {}
     for row in rows:
@@ -65,16 +122,16 @@ def _moved(rows: Iterable[Served]) -> float | None:
     return sides["extracted"] / total if total else None
 
 
-def _sides(rows: Iterable[Served]) -> dict[str, int]:
-    sides = {"legacy": 0, "extracted": 0}
+def _sides(rows: Iterable[Served]) -> Sides:
+    counts: Counter[str] = Counter()
     for row in rows:
-        if row.name in sides:
-            sides[row.name] += row.count
-    return sides
+        counts[row.name] += row.count
+    return {"legacy": counts["legacy"], "extracted": counts["extracted"]}
 
 
 def _callers(rows: Iterable[Served]) -> int:
-    return sum(_sides(rows).values())
+    sides = _sides(rows)
+    return sides["legacy"] + sides["extracted"]
 
 
 def _by_day(rows: Iterable[Served]) -> dict[int, list[Served]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from strangler.cutover.errors import CutoverError, UnknownRoute
-from strangler.cutover.progress import IDLE_DAYS, progress
+from strangler.cutover.progress import IDLE_DAYS, Progress, progress
 from strangler.cutover.ramps import ramp_view, ramps_on
 from strangler.cutover.standing import EVIDENCE, standing
 from strangler.evidence import Gate, RouteFacts, StoreError, build, fingerprint, read, read_served
@@ -41,7 +41,7 @@ def fingerprint_on(state_dir: Path, identity: str) -> dict[str, Any] | None:
     return cast(dict[str, Any] | None, fingerprint(read(state_dir / EVIDENCE), identity))
 
 
-def progress_on(table: Table, state_dir: Path, idle_days: float = IDLE_DAYS) -> dict[str, Any]:
+def progress_on(table: Table, state_dir: Path, idle_days: float = IDLE_DAYS) -> Progress:
     """How far the migration is. Raises evidence.StoreError."""
     return progress(table, read_served(state_dir / EVIDENCE), time.time(), idle_days)
 

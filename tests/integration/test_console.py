@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from strangler.console import events
+from strangler.evidence import Store
 from tests.support.console import HOSTILE, TEXT, Console, FakePanel, make_panel, observe, serving
 
 
@@ -67,6 +68,19 @@ async def test_a_report_and_a_fingerprint(console: Console) -> None:
     status, detail = await console.ask("GET", f"/api/v1/fingerprints/{identity}")
     assert status == 200
     assert detail["examples"][0]["legacy_body"] == HOSTILE
+
+
+async def test_progress_by_day_and_by_hour(console: Console) -> None:
+    status, body = await console.ask("GET", "/api/v1/progress")
+    assert (status, body["moved"], body["by_hour"]) == (200, None, [])
+    console.panel.state.mkdir()
+    with Store.open(console.panel.state / "evidence.sqlite3") as store:
+        store.fold("w", {"read": {"traffic:legacy_2xx": 3, "traffic:extracted_2xx": 1}})
+    status, body = await console.ask("GET", "/api/v1/progress")
+    [hour] = body["by_hour"]
+    assert (status, hour["moved"], hour["requests"]) == (200, 0.25, 4)
+    assert hour["hour"].endswith(":00:00.000Z")
+    assert [day["requests"] for day in body["over_time"]] == [4]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from strangler.cutover import (
 from strangler.cutover.past import Known, definition, differences, parse_moment, standing_at, table_at
 from strangler.cutover.progress import progress
 from strangler.cutover.report import report_on
-from strangler.evidence import Served
+from strangler.evidence import Served, timestamp
 from strangler.routes import parse
 
 TODAY = date(2026, 11, 24)
@@ -333,6 +333,46 @@ def test_progress(path: Path) -> None:
     assert copied["can_be_deleted"] == [], "a copy asks it, too"
     assert progress(table, [], now)["can_be_deleted"] == [], "nothing is known yet"
     assert progress(table, [], now)["moved"] is None
+
+
+def test_progress_by_the_hour(path: Path) -> None:
+    table = read_table(path)[0]
+    now = 1000 * 86_400.0 + 1800  # half past midnight of 1972-09-27
+    hour = 24_000
+    served = [
+        Served(hour - 48, "pay", "legacy", 9),
+        Served(hour - 47, "pay", "legacy", 3),
+        Served(hour - 47, "pay", "extracted", 1),
+        Served(hour - 5, "pay", "shadow_legacy", 8),
+        Served(hour, "", "legacy", 2),
+        Served(hour, "pay", "extracted", 6),
+    ]
+    assert progress(table, served[::-1], now)["by_hour"] == [
+        {"hour": "1972-09-25T01:00:00.000Z", "moved": 0.25, "requests": 4},
+        {"hour": "1972-09-27T00:00:00.000Z", "moved": 0.75, "requests": 8},
+    ], "48 hours with the present one; a copy is no caller"
+    assert progress(table, [], now)["by_hour"] == []
+
+
+SERVED = st.lists(
+    st.builds(
+        Served,
+        hour=st.integers(24_000 - 60, 24_000),
+        route=st.sampled_from(["pay", "stock", ""]),
+        name=st.sampled_from(["legacy", "extracted", "shadow_legacy"]),
+        count=st.integers(0, 5),
+    )
+)
+
+
+@given(SERVED)
+def test_the_hours_add_up_to_the_last_day(served: list[Served]) -> None:
+    found = progress(parse(TEXT.encode(), file="r", check_rule=lambda *rule: None), served, 24_000 * 3600.0)
+    hours = found["by_hour"]
+    assert [each["hour"] for each in hours] == sorted({each["hour"] for each in hours})
+    assert all(each["requests"] > 0 and 0 <= each["moved"] <= 1 for each in hours)
+    today = [each for each in hours if each["hour"] > timestamp((24_000 - 24) * 3600.0)]
+    assert sum(each["requests"] for each in today) == found["requests"]
 
 
 def test_a_route_that_was_never_asked_is_not_known_for_longer_than_the_evidence(path: Path) -> None:
