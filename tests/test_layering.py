@@ -77,6 +77,7 @@ PURE = (
             "rates",
             "step",
             "window",
+            "lately",
         )
     ),
 )

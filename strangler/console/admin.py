@@ -40,6 +40,7 @@ def make_app(panel: Panel) -> web.Application:
             web.patch("/api/v1/routes/{name}", patch),
             web.post("/api/v1/routes/{name}/rollback", rollback),
             web.post("/api/v1/routes/{name}/ramp", order),
+            web.get("/api/v1/lately", _lately),
             web.get("/api/v1/progress", _progress),
             web.get("/api/v1/report", _report),
             web.get("/api/v1/report/{name}", _report),
@@ -92,6 +93,10 @@ async def _report(request: web.Request) -> web.Response:
     name = request.match_info.get("name")
     asked_for(panel.table(), name)
     return _json(await asyncio.to_thread(panel.report, name))
+
+
+async def _lately(request: web.Request) -> web.Response:
+    return _json(await asyncio.to_thread(request.app[PANEL].lately))
 
 
 async def _progress(request: web.Request) -> web.Response:

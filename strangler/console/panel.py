@@ -7,13 +7,15 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from strangler.evidence import Lately
 from strangler.routes import Table
 
 
 class Panel(Protocol):
     """The running observer, as the console knows it.
 
-    `report` may read files and is called in a thread; the other methods answer at once, on the loop.
+    `report` may read files, `lately` may have much to add up: they are called in a thread. The other methods answer at
+    once, on the loop.
     """
 
     routes_file: Path
@@ -30,6 +32,10 @@ class Panel(Protocol):
 
     def report(self, route: str | None) -> dict[str, Any]:
         """The report of the fixed shape on one route, or on all."""
+        ...
+
+    def lately(self) -> Lately:
+        """What has passed in the last minute and the last hour."""
         ...
 
     def metrics(self) -> bytes:

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from strangler.compare import compile_rules, rule_text
-from strangler.evidence import Acceptance, Standing, judged, read
+from strangler.evidence import Acceptance, Judged, Standing, judged, read_outcomes
 from strangler.routes import CompareRules, Table
 
 #: The evidence's file in the state folder.
 EVIDENCE = "evidence.sqlite3"
 
 
-def explained(table: Table, state_dir: Path) -> dict[str, frozenset[str]]:
-    """Per route the fingerprints that are noise, or accepted, by now. Raises evidence.StoreError."""
-    evidence = read(state_dir / EVIDENCE, bodies=False)
-    today = datetime.fromtimestamp(time.time(), UTC).date()
-    found: dict[str, frozenset[str]] = {}
-    for route in table.routes:
-        if route.name in evidence:
-            known = judged(evidence[route.name].current, standing(route.compare), today)
-            found[route.name] = frozenset(
-                name for name, outcome in known.outcome_of.items() if outcome != "mismatch"
-            )
+def judged_now(table: Table, state_dir: Path, now: float) -> dict[str, list[Judged]]:
+    """The outcomes of every route that there is evidence of, as they stand at `now` (Unix time): one for each pair of
+    releases, the current one last. Raises evidence.StoreError."""
+    today = datetime.fromtimestamp(now, UTC).date()
+    rules = {route.name: route.compare for route in table.routes}
+    found: dict[str, list[Judged]] = {}
+    for name, evidence in read_outcomes(state_dir / EVIDENCE).items():
+        differs = any(pair.sightings for pair in evidence.pairs)
+        known = standing(rules[name]) if differs and name in rules else Standing()
+        found[name] = [judged(pair, known, today) for pair in evidence.pairs]
     return found
+
+
+def explained(known: Mapping[str, Sequence[Judged]]) -> dict[str, frozenset[str]]:
+    """Per route the fingerprints that are noise, or accepted, at its current pair of releases."""
+    return {
+        name: frozenset(each for each, outcome in pairs[-1].outcome_of.items() if outcome != "mismatch")
+        for name, pairs in known.items()
+    }
 
 
 def standing(rules: CompareRules) -> Standing:

@@ -1,16 +1,17 @@
 """What have we seen? Observations are counted into evidence, and evidence is read as a report.
 
-Pure: observation, tally, bounds, rates, verdict, step, window, report, changes, words, documents, judged, sketch. Not
-pure: store and reading (SQLite), render.
+Pure: observation, tally, bounds, rates, verdict, step, window, report, changes, words, documents, judged, sketch,
+lately. Not pure: store and reading (SQLite), render.
 """
 
 from strangler.evidence.changes import Change, Changes, ReportError, RouteChange, compare_reports, read_report
 from strangler.evidence.documents import html, junit, markdown
-from strangler.evidence.judged import Acceptance, Standing, judged
+from strangler.evidence.judged import Acceptance, Judged, Standing, judged
+from strangler.evidence.lately import Lately, Ring, Sample, lately, outcomes_of, sampled
 from strangler.evidence.model import Evidence, Kept, PairEvidence, RouteEvidence, Served, Sighting
 from strangler.evidence.observation import Example, Observation, Outcome, Probe, Releases, example
 from strangler.evidence.rates import Rate
-from strangler.evidence.reading import read, read_served
+from strangler.evidence.reading import read, read_outcomes, read_served
 from strangler.evidence.recorded import Recorded, can_be_asked, examples_of, read_recorded, within
 from strangler.evidence.render import render_changes, render_report
 from strangler.evidence.report import RouteFacts, build, fingerprint, timestamp
@@ -32,7 +33,9 @@ __all__ = [
     "FingerprintDetail",
     "Gate",
     "Histogram",
+    "Judged",
     "Kept",
+    "Lately",
     "Observation",
     "Outcome",
     "PairEvidence",
@@ -43,10 +46,12 @@ __all__ = [
     "Releases",
     "Report",
     "ReportError",
+    "Ring",
     "RouteChange",
     "RouteEvidence",
     "RouteFacts",
     "RouteReport",
+    "Sample",
     "Seen",
     "Served",
     "Sighting",
@@ -72,16 +77,20 @@ __all__ = [
     "judge_step",
     "judged",
     "junit",
+    "lately",
     "legacy_rate",
     "markdown",
     "number",
+    "outcomes_of",
     "percent",
     "read",
+    "read_outcomes",
     "read_recorded",
     "read_report",
     "read_served",
     "render_changes",
     "render_report",
+    "sampled",
     "seen_since",
     "snapshot",
     "timestamp",

@@ -43,11 +43,7 @@ def read(path: Path, *, bodies: bool = True) -> Evidence:
 def _evidence(sql: sqlite3.Connection, bodies: bool) -> Evidence:
     tallies = _tallies(sql)
     sightings = _sightings(sql, bodies)
-    combinations = _by_pair(sql.execute("SELECT pair, members, count FROM combination"))
-    fields = _by_pair(
-        (pair, name, FieldTally(*counts))
-        for pair, name, *counts in sql.execute("SELECT pair, id, both, itself, sides, type, size FROM field")
-    )
+    combinations, fields = _combinations(sql), _fields(sql)
     pairs: defaultdict[str, list[PairEvidence]] = defaultdict(list)
     for pair, route, legacy, extracted, since, until, unlisted in sql.execute(
         "SELECT id, route, legacy, extracted, since, until, unlisted FROM pair ORDER BY seen"
@@ -71,6 +67,41 @@ def _evidence(sql: sqlite3.Connection, bodies: bool) -> Evidence:
     return {route: RouteEvidence(route, tuple(found)) for route, found in pairs.items()}
 
 
+def read_outcomes(path: Path) -> Evidence:
+    """As `read`, but with only what tells the outcomes of the compared exchanges, which is much less: of the tallies
+    the outcomes, of the fingerprints no examples. Raises StoreError."""
+    if not path.exists():
+        return {}
+    connection = open_for_reading(path)
+    try:
+        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            return {}
+        return _outcomes(connection)
+    except sqlite3.Error as problem:
+        raise store_error(path, problem) from problem
+    finally:
+        connection.close()
+
+
+def _outcomes(sql: sqlite3.Connection) -> Evidence:
+    tallies: defaultdict[int, Tally] = defaultdict(Tally)
+    for pair, outcome, count in sql.execute("SELECT pair, outcome, count FROM outcome"):
+        tallies[pair].outcomes[outcome] = count
+    sightings: _Rows = defaultdict(list)
+    for pair, identity, method, place, path, kind, count in sql.execute(
+        "SELECT pair, id, method, place, path, kind, count FROM fingerprint"
+    ):
+        difference = Difference(cast(Where, place), path, cast(Kind, kind), "", "")
+        sightings[pair].append(Sighting(identity, method, difference, count, 0.0, 0.0))
+    combinations, fields = _combinations(sql), _fields(sql)
+    pairs: defaultdict[str, list[PairEvidence]] = defaultdict(list)
+    for pair, route, *releases in sql.execute("SELECT id, route, legacy, extracted FROM pair ORDER BY seen"):
+        seen = tuple(sightings[pair])
+        found = PairEvidence(Releases(*releases), tallies[pair], seen, 0, combinations[pair], fields[pair])
+        pairs[route].append(found)
+    return {route: RouteEvidence(route, tuple(found)) for route, found in pairs.items()}
+
+
 def read_served(path: Path) -> list[Served]:
     """Who was asked in which hour, the oldest first; empty when there is no file yet. Raises StoreError."""
     if not path.exists():
@@ -87,6 +118,17 @@ def read_served(path: Path) -> list[Served]:
         raise store_error(path, problem) from problem
     finally:
         connection.close()
+
+
+def _combinations(sql: sqlite3.Connection) -> defaultdict[int, dict[str, int]]:
+    return _by_pair(sql.execute("SELECT pair, members, count FROM combination"))
+
+
+def _fields(sql: sqlite3.Connection) -> defaultdict[int, dict[str, FieldTally]]:
+    return _by_pair(
+        (pair, name, FieldTally(*counts))
+        for pair, name, *counts in sql.execute("SELECT pair, id, both, itself, sides, type, size FROM field")
+    )
 
 
 def _by_pair(rows: Iterable[tuple[int, str, Any]]) -> defaultdict[int, dict[str, Any]]:

@@ -77,6 +77,31 @@ def fingerprint(evidence: Evidence, identity: str) -> FingerprintDetail | None:
     return None
 
 
+def callers(traffic: Mapping[str, int]) -> Traffic:
+    """The callers of both sides, out of the gateways' counts by column, such as `legacy_2xx` and `fallback`."""
+
+    def answered(side: str) -> int:
+        return sum(
+            traffic.get(f"{side}_{status}", 0) for status in ("1xx", "2xx", "3xx", "4xx", "5xx", "failed")
+        )
+
+    def failed(side: str) -> int:
+        return traffic.get(f"{side}_5xx", 0) + traffic.get(f"{side}_failed", 0)
+
+    fallback, rerouted, refused = (traffic.get(name, 0) for name in ("fallback", "rerouted", "refused"))
+    instead = fallback + rerouted  # who was refused is among the failed
+    return {
+        "legacy": {"requests": answered("legacy"), "errors": failed("legacy")},
+        "extracted": {
+            "requests": answered("extracted") + instead,
+            "errors": failed("extracted") + instead,
+            "fallback": fallback,
+            "rerouted": rerouted,
+            "refused": refused,
+        },
+    }
+
+
 def timestamp(at: float) -> str:
     """ISO 8601, UTC, to the millisecond, with Z."""
     moment = datetime.fromtimestamp(at, UTC)
@@ -133,31 +158,8 @@ def _route(facts: RouteFacts, recorded: PairEvidence, gate: Gate, today: date) -
         "rules": [{"rule": rule, "count": tally.rules[rule]} for rule in facts.standing.rules],
         "noise": list(_noise(known)),
         "accepted": [_accepted(each, known, today) for each in facts.standing.accepted],
-        "traffic": _callers(tally.traffic),
+        "traffic": callers(tally.traffic),
         "transient": {"settled_ms": _quantiles(tally.settled_ms), "fingerprints": list(_gone(pair))},
-    }
-
-
-def _callers(traffic: Mapping[str, int]) -> Traffic:
-    def answered(side: str) -> int:
-        return sum(
-            traffic.get(f"{side}_{status}", 0) for status in ("1xx", "2xx", "3xx", "4xx", "5xx", "failed")
-        )
-
-    def failed(side: str) -> int:
-        return traffic.get(f"{side}_5xx", 0) + traffic.get(f"{side}_failed", 0)
-
-    fallback, rerouted, refused = (traffic.get(name, 0) for name in ("fallback", "rerouted", "refused"))
-    instead = fallback + rerouted  # who was refused is among the failed
-    return {
-        "legacy": {"requests": answered("legacy"), "errors": failed("legacy")},
-        "extracted": {
-            "requests": answered("extracted") + instead,
-            "errors": failed("extracted") + instead,
-            "fallback": fallback,
-            "rerouted": rerouted,
-            "refused": refused,
-        },
     }
 
 

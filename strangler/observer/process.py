@@ -22,20 +22,19 @@ from strangler.control import Faulty, Line, Message, Run, Running
 from strangler.cutover import CutoverError, note_by_hand, read_releases
 from strangler.cutover.ramps import Ramps
 from strangler.cutover.report import report_on
-from strangler.cutover.standing import explained
-from strangler.evidence import Store, StoreError
+from strangler.evidence import Lately, Store, StoreError
 from strangler.exchange.frames import Hello
 from strangler.http.tls import TlsFault
 from strangler.observer import metrics
 from strangler.observer.intake import Intake
 from strangler.observer.mirror import Mirror
 from strangler.observer.pipeline import Pipeline
+from strangler.observer.sampling import Sampling
 from strangler.observer.sheets import Sheets
 from strangler.routes import Faults, Table
 
 FOLD = 0.25  # seconds between looks at the gateways' counters
 FORGET = 600.0  # seconds between looks at what is too old or too much
-REFLECT = 5.0  # seconds between looks at what the evidence has explained by now
 CLIMB = 1.0  # seconds between looks at the ramps
 SETTLE = 8.0  # seconds for exchanges under way when the process is asked to leave
 NICE = 10  # how far it stands back behind the gateways (nice(2))
@@ -82,6 +81,7 @@ class _Observer:
         self._settings = settings
         self._leave = asyncio.Event()
         self._have_table = asyncio.Event()
+        self._folded = asyncio.Event()
         self._table: Table | None = None
         self._faults: tuple[str, ...] = ()
         self._pipeline: Pipeline | None = None
@@ -110,7 +110,8 @@ class _Observer:
         intake = Intake(hello, pipeline.take)
         sheets = Sheets(self._settings.state / "workers", store, intake.busy)
         sheets.close_forgotten()
-        panel = Panel(self, store, sheets, intake, pipeline)
+        sampling = Sampling(self._settings.state, sheets.totals)
+        panel = Panel(self, store, sheets, intake, pipeline, sampling)
         runner = web.AppRunner(make_app(panel), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         await web.SockSite(runner, socket.socket(fileno=self._settings.admin)).start()
@@ -120,7 +121,7 @@ class _Observer:
         self._line.send(Running(table.version))
         following = asyncio.create_task(self._follow(mirror, pipeline, table))
         others = [
-            asyncio.create_task(self._reflect(pipeline)),
+            asyncio.create_task(self._reflect(pipeline, sampling)),
             asyncio.create_task(self._forget(store)),
             asyncio.create_task(self._climb(Ramps(self._settings.routes, self._settings.state, store.mark))),
         ]
@@ -172,6 +173,7 @@ class _Observer:
                 await asyncio.to_thread(sheets.fold)
             except OSError as error:
                 log.warning("the gateways' counters could not be read: %s", error)
+            self._folded.set()
             try:
                 pipeline.named = await asyncio.to_thread(read_releases, self._settings.state)
             except CutoverError as error:
@@ -193,12 +195,18 @@ class _Observer:
             self._said = fault
             log.error("%s", fault)
 
-    async def _reflect(self, pipeline: Pipeline) -> None:
-        """Tell the pipeline which differences are explained, so that nobody is asked about them again."""
+    async def _reflect(self, pipeline: Pipeline, sampling: Sampling) -> None:
+        """Take samples of what passes, and tell the pipeline which differences are explained, so that nobody is asked
+        about them again: in a thread, and for no more than a fiftieth of a core."""
+        await self._folded.wait()  # what the gateways counted before is not from just now
         while True:
-            with contextlib.suppress(StoreError):
-                pipeline.known = await asyncio.to_thread(explained, self.table, self._settings.state)
-            await asyncio.sleep(REFLECT)
+            try:
+                pipeline.known = await asyncio.to_thread(sampling.look, self.table, time.time())
+            except StoreError:
+                pass  # told where it is written
+            except Exception:
+                log.exception("no sample was taken")
+            await asyncio.sleep(sampling.rest)
 
     async def _climb(self, ramps: Ramps) -> None:
         """Look at the ramps, and move what is to be moved: in a thread, and for no more than a tenth of a core."""
@@ -237,7 +245,13 @@ class Panel:
     """What the console may ask of the running observer."""
 
     def __init__(
-        self, observer: _Observer, store: Store, sheets: Sheets, intake: Intake, pipeline: Pipeline
+        self,
+        observer: _Observer,
+        store: Store,
+        sheets: Sheets,
+        intake: Intake,
+        pipeline: Pipeline,
+        sampling: Sampling,
     ) -> None:
         self.routes_file = observer.settings.routes
         self.state = observer.settings.state
@@ -248,6 +262,7 @@ class Panel:
         self._sheets = sheets
         self._intake = intake
         self._pipeline = pipeline
+        self._sampling = sampling
 
     def table(self) -> Table:
         """The running table."""
@@ -266,6 +281,10 @@ class Panel:
         self._sheets.fold()
         self._store.flush()
         return report_on(self._observer.table, self.state, route)
+
+    def lately(self) -> Lately:
+        """What has passed in the last minute and the last hour."""
+        return self._sampling.lately(time.time())
 
     def metrics(self) -> bytes:
         """The Prometheus text."""

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from strangler.console import events
-from strangler.evidence import Store
+from strangler.evidence import Sample, Store, sampled
 from tests.support.console import HOSTILE, TEXT, Console, FakePanel, make_panel, observe, serving
 
 
@@ -81,6 +81,19 @@ async def test_progress_by_day_and_by_hour(console: Console) -> None:
     assert (status, hour["moved"], hour["requests"]) == (200, 0.25, 4)
     assert hour["hour"].endswith(":00:00.000Z")
     assert [day["requests"] for day in body["over_time"]] == [4]
+
+
+async def test_what_has_passed_lately(console: Console) -> None:
+    status, body = await console.ask("GET", "/api/v1/lately")
+    assert (status, body["seconds"], body["routes"], body["minutes"]) == (200, 0, {}, [])
+    for at, count in ((1_700_000_000.0, 7), (1_700_000_010.0, 27)):
+        counts = {("<b>&pay", "extracted_2xx"): count, ("", "legacy_2xx"): count}
+        console.panel.ring = sampled(console.panel.ring, Sample(at, counts))
+    status, body = await console.ask("GET", "/api/v1/lately?route=read&route=%00")
+    assert (status, body["seconds"], body["at"]) == (200, 10, "2023-11-14T22:13:30.000Z")
+    assert body["routes"]["<b>&pay"]["requests_per_second"] == 2.0
+    assert body["unclaimed"]["legacy"]["requests"] == 20
+    assert body["minutes"] == [{"at": "2023-11-14T22:13:00.000Z", "legacy": 20, "extracted": 20}]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from strangler.compare import Difference
 from strangler.console import make_app
 from strangler.cutover import read_table
 from strangler.cutover.report import report_on
-from strangler.evidence import Example, Observation, Releases, Store
+from strangler.evidence import Example, Lately, Observation, Releases, Ring, Store, lately
 from strangler.routes import Table
 
 TEXT = """\
@@ -45,6 +45,7 @@ class FakePanel:
     wrong: list[str] = field(default_factory=list)
     is_ready: bool = True
     broken: bool = False
+    ring: Ring = field(default_factory=Ring)
 
     def table(self) -> Table:
         return read_table(self.routes_file)[0]
@@ -56,6 +57,10 @@ class FakePanel:
         if self.broken:
             raise RuntimeError("a secret of the inside")
         return report_on(self.table(), self.state, route)
+
+    def lately(self) -> Lately:
+        last = self.ring.last
+        return lately(self.ring, 0.0 if last is None else last.at)
 
     def metrics(self) -> bytes:
         return b"# HELP strangler_up Up\nstrangler_up 1.0\n"
