@@ -59,6 +59,7 @@ PURE = (
         for name in ("ramp", "past", "progress", "diagram", "layout", "drawing", "mermaid")
     ),
     *(f"strangler/http/{name}.py" for name in ("headers", "trace")),
+    *(f"strangler/console/{name}.py" for name in ("curl", "ruling", "detail")),
     *(
         f"strangler/evidence/{name}.py"
         for name in (
@@ -70,6 +71,7 @@ PURE = (
             "shape",
             "report",
             "changes",
+            "views",
             "words",
             "documents",
             "judged",

@@ -19,13 +19,16 @@ from strangler.compare.difference import (
 from strangler.compare.document import Document, decode
 from strangler.compare.drift import Drift
 from strangler.compare.fingerprint import fingerprint
+from strangler.compare.lines import Line
 from strangler.compare.machine import State
+from strangler.compare.marked import Marked, marked
 from strangler.compare.noise import FieldTally, Finding, chance, explains, findings
-from strangler.compare.redact import Redactor
+from strangler.compare.redact import MARK, Redactor
 from strangler.compare.rules import Rules, compile_rules, is_covered, rule_text
 from strangler.compare.shown import printable
 
 __all__ = [
+    "MARK",
     "SEVERITIES",
     "Advice",
     "Answered",
@@ -38,6 +41,8 @@ __all__ = [
     "Finding",
     "Incomparable",
     "Kind",
+    "Line",
+    "Marked",
     "Redactor",
     "Rules",
     "Said",
@@ -57,6 +62,7 @@ __all__ = [
     "findings",
     "fingerprint",
     "is_covered",
+    "marked",
     "printable",
     "rule_text",
     "severity_of",

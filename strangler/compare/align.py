@@ -35,10 +35,14 @@ _PLAIN: Final = frozenset({str, int, float, type(None)})
 
 
 class Alignment(NamedTuple):
-    """`pairs` belong together and differ inside; `moved`: what belongs together stands in another order."""
+    """Places in both arrays. `pairs` belong together and differ inside, `equal` do not differ. `moved`: what belongs
+    together stands in another order. `start` and `end` are how many elements both arrays begin and end with."""
 
-    pairs: list[tuple[Any, Any]]
+    pairs: _Pairs
+    equal: _Pairs
     moved: bool
+    start: int
+    end: int
 
 
 def same(legacy: Any, extracted: Any, state: State, spend: Spend) -> bool:
@@ -127,18 +131,19 @@ def canonical(value: Any, state: State, spend: Spend) -> Hashable:
 
 def align(legacy: list[Any], extracted: list[Any], state: State, spend: Spend) -> Alignment:
     """Align two arrays. `state` is the one of their elements, and not ignored."""
-    legacy, extracted = _without_common_ends(legacy, extracted, state, spend)
+    start, end = _common_ends(legacy, extracted, state, spend)
+    legacy, extracted = legacy[start : len(legacy) - end], extracted[start : len(extracted) - end]
     if not legacy or not extracted:
-        return Alignment([], moved=False)
+        return Alignment([], [], False, start, end)
     if len(legacy) == len(extracted) == 1:
-        return Alignment([(legacy[0], extracted[0])], moved=False)
+        return Alignment([(start, start)], [], False, start, end)
     ours = [canonical(value, state, spend) for value in legacy]
     theirs = [canonical(value, state, spend) for value in extracted]
     equal = _equal_pairs(ours, theirs)
     left = _others(len(ours), (i for i, _ in equal))
     right = _others(len(theirs), (j for _, j in equal))
     if not left and not right:
-        return Alignment([], moved=True)
+        return Alignment([], _shifted(equal, start), True, start, end)
     keyed = _keyed_pairs(legacy, extracted, left, right, state)
     # Of equal twins nobody can say which one moved, so only elements that are one of a kind, and structured
     # (the same number twice in two lists is often chance), show a change of order when other things differ.
@@ -150,7 +155,7 @@ def align(legacy: list[Any], extracted: list[Any], state: State, spend: Spend) -
         (i for i in left if i not in paired_left), (j for j in right if j not in paired_right), strict=False
     )
     pairs = sorted([*keyed, *rest])
-    return Alignment([(legacy[i], extracted[j]) for i, j in pairs], moved)
+    return Alignment(_shifted(pairs, start), _shifted(equal, start), moved, start, end)
 
 
 class Keyed(NamedTuple):
@@ -203,9 +208,7 @@ def _by_identity(elements: list[Any], member: str) -> tuple[dict[tuple[str, int]
     return found, rest
 
 
-def _without_common_ends(
-    legacy: list[Any], extracted: list[Any], state: State, spend: Spend
-) -> tuple[list[Any], list[Any]]:
+def _common_ends(legacy: list[Any], extracted: list[Any], state: State, spend: Spend) -> tuple[int, int]:
     # Most arrays are equal or differ in one place, and this is the cheap way to see it.
     shorter = min(len(legacy), len(extracted))
     start = 0
@@ -214,7 +217,11 @@ def _without_common_ends(
     end = 0
     while end < shorter - start and same(legacy[-1 - end], extracted[-1 - end], state, spend):
         end += 1
-    return legacy[start : len(legacy) - end], extracted[start : len(extracted) - end]
+    return start, end
+
+
+def _shifted(pairs: _Pairs, by: int) -> _Pairs:
+    return [(i + by, j + by) for i, j in pairs] if by else pairs
 
 
 def _equal_pairs(ours: Sequence[Hashable], theirs: Sequence[Hashable]) -> _Pairs:

@@ -65,6 +65,11 @@ def json_differences(
     return walk.differences(), walk.used
 
 
+def is_listed(value: Any, listed: State) -> bool:
+    """Whether an allow-list lets anything of a value through."""
+    return _pruned(value, listed, set()) is not _ABSENT
+
+
 def _pruned(value: Any, listed: State, used: set[str]) -> Any:
     """What an allow-list lets through: what it names, and the way there; _ABSENT where there is nothing."""
     if listed.ignored_by:  # a machine of an allow-list calls ignored what is on it
@@ -188,7 +193,7 @@ class _Walk:
                 self.used.add(state.unordered)
             else:
                 self.add("order", trail, legacy, extracted)
-        pairs = alignment.pairs
+        pairs = [(legacy[i], extracted[j]) for i, j in alignment.pairs]
         if state.unordered and all(type(side) in _NUMBERS for pair in pairs for side in pair):
             # Without an order, numbers that are merely near each other belong together.
             pairs = list(zip(*(sorted(side) for side in zip(*pairs, strict=True)), strict=True))

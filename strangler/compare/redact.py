@@ -49,6 +49,8 @@ _SUSPECT: Final = re2.compile(
     "(?i)" + _NAMES.replace(r"\b", "") + r"|(?:bearer|basic) |eyj|[spr]k_|gh[a-z]_|xox|akia|@|%40|&#|\\u00"
     r"|[2-6](?:[ -]?[0-9]){11}"
 )
+#: What stands in the place of what was redacted.
+MARK: Final = re.compile(r"\[(?:secret|token|email|card) [0-9a-f]{12}\]")
 #: Longer text is cut before it is searched: none of it would be shown.
 _SPARE: Final = 2048
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,8 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from strangler.console.changes import LARGEST_BODY, order, patch, rollback
+from strangler.console.compare import TURN, compare
+from strangler.console.detail import detail_view
 from strangler.console.diagram import diagram
 from strangler.console.events import PULSE, Pulse, end_streams, events
 from strangler.console.guard import guard
@@ -29,6 +32,7 @@ def make_app(panel: Panel) -> web.Application:
     app = web.Application(middlewares=[problems, guard], client_max_size=LARGEST_BODY)
     app[PANEL] = panel
     app[PULSE] = Pulse()
+    app[TURN] = asyncio.Lock()
     app.add_routes(
         [
             web.get("/", page),
@@ -45,6 +49,7 @@ def make_app(panel: Panel) -> web.Application:
             web.get("/api/v1/report", _report),
             web.get("/api/v1/report/{name}", _report),
             web.get("/api/v1/fingerprints/{id}", _fingerprint),
+            web.post("/api/v1/compare", compare),
             web.get("/api/v1/history", _history),
             web.get("/api/v1/diagram", diagram),
             web.get("/api/v1/events", events, allow_head=False),
@@ -105,11 +110,11 @@ async def _progress(request: web.Request) -> web.Response:
 
 
 async def _fingerprint(request: web.Request) -> web.Response:
-    identity = request.match_info["id"]
-    found = await asyncio.to_thread(fingerprint_on, request.app[PANEL].state, identity)
+    panel, identity = request.app[PANEL], request.match_info["id"]
+    found = await asyncio.to_thread(fingerprint_on, panel.state, identity)
     if found is None:
         raise Refusal(404, f"no fingerprint has the id {identity[:60]!a}")
-    return _json(found)
+    return _json(await asyncio.to_thread(detail_view, found, panel.table(), time.time()))
 
 
 async def _history(request: web.Request) -> web.Response:

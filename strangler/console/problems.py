@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from strangler.cutover import BadValue, CannotWrite, UnknownRoute
-from strangler.evidence import StoreError
+from strangler.evidence import ReportError, StoreError
 from strangler.routes import CannotEdit, Faults
 
 log = logging.getLogger("strangler.console")
@@ -28,6 +28,7 @@ class Refusal(Exception):
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (UnknownRoute, 404),
     (BadValue, 400),
+    (ReportError, 400),
     (CannotEdit, 409),  # the request is fine; routes.yaml as it stands is in the way
     (Faults, 409),
     (CannotWrite, 503),

@@ -13,7 +13,16 @@ from strangler.cutover.errors import CutoverError, UnknownRoute
 from strangler.cutover.progress import IDLE_DAYS, Progress, progress
 from strangler.cutover.ramps import ramp_view, ramps_on
 from strangler.cutover.standing import EVIDENCE, standing
-from strangler.evidence import Gate, RouteFacts, StoreError, build, fingerprint, read, read_served
+from strangler.evidence import (
+    FingerprintDetail,
+    Gate,
+    RouteFacts,
+    StoreError,
+    build,
+    fingerprint,
+    read,
+    read_served,
+)
 from strangler.routes import Route, Table
 
 _LONGEST_LINE = 500
@@ -36,9 +45,9 @@ def report_on(table: Table, state_dir: Path, route: str | None = None) -> dict[s
     return cast(dict[str, Any], report)
 
 
-def fingerprint_on(state_dir: Path, identity: str) -> dict[str, Any] | None:
+def fingerprint_on(state_dir: Path, identity: str) -> FingerprintDetail | None:
     """One fingerprint with its examples in full, or None. Raises evidence.StoreError."""
-    return cast(dict[str, Any] | None, fingerprint(read(state_dir / EVIDENCE), identity))
+    return fingerprint(read(state_dir / EVIDENCE), identity)
 
 
 def progress_on(table: Table, state_dir: Path, idle_days: float = IDLE_DAYS) -> Progress:

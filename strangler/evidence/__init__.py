@@ -1,7 +1,7 @@
 """What have we seen? Observations are counted into evidence, and evidence is read as a report.
 
-Pure: observation, tally, bounds, rates, verdict, step, window, report, changes, words, documents, judged, sketch,
-lately. Not pure: store and reading (SQLite), render.
+Pure: observation, tally, bounds, rates, verdict, step, window, report, changes, views, words, documents, judged,
+sketch, lately. Not pure: store and reading (SQLite), render.
 """
 
 from strangler.evidence.changes import Change, Changes, ReportError, RouteChange, compare_reports, read_report
@@ -16,11 +16,21 @@ from strangler.evidence.recorded import Recorded, can_be_asked, examples_of, rea
 from strangler.evidence.render import render_changes, render_report
 from strangler.evidence.report import RouteFacts, build, fingerprint, timestamp
 from strangler.evidence.schema import StoreError
-from strangler.evidence.shape import FingerprintDetail, RampEntry, Report, RouteReport
+from strangler.evidence.shape import (
+    FingerprintDetail,
+    FullExample,
+    LineEntry,
+    RampEntry,
+    Report,
+    RequestText,
+    RouteReport,
+    RuleTexts,
+)
 from strangler.evidence.step import Check, Seen, StepGate, StepVerdict, alarm, duration, judge_step
 from strangler.evidence.store import Store
 from strangler.evidence.tally import Histogram, Tally
 from strangler.evidence.verdict import Gate, Verdict, judge, number, percent
+from strangler.evidence.views import changes_view, worse_for_certain
 from strangler.evidence.window import Snapshot, extracted_rate, legacy_rate, seen_since, snapshot
 
 __all__ = [
@@ -31,11 +41,13 @@ __all__ = [
     "Evidence",
     "Example",
     "FingerprintDetail",
+    "FullExample",
     "Gate",
     "Histogram",
     "Judged",
     "Kept",
     "Lately",
+    "LineEntry",
     "Observation",
     "Outcome",
     "PairEvidence",
@@ -46,11 +58,13 @@ __all__ = [
     "Releases",
     "Report",
     "ReportError",
+    "RequestText",
     "Ring",
     "RouteChange",
     "RouteEvidence",
     "RouteFacts",
     "RouteReport",
+    "RuleTexts",
     "Sample",
     "Seen",
     "Served",
@@ -66,6 +80,7 @@ __all__ = [
     "alarm",
     "build",
     "can_be_asked",
+    "changes_view",
     "compare_reports",
     "duration",
     "example",
@@ -95,4 +110,5 @@ __all__ = [
     "snapshot",
     "timestamp",
     "within",
+    "worse_for_certain",
 ]

@@ -5,7 +5,6 @@ Method and target only, and only targets in which nothing had to be redacted: no
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,13 +12,13 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from strangler.compare import MARK
 from strangler.evidence.model import Evidence
 from strangler.evidence.observation import Observation
 from strangler.evidence.schema import open_for_reading, store_error
 
 #: Requests kept of each pair of releases: a random sample of all (Vitter 1985, algorithm R).
 RECORDED: Final = 1_000
-_REDACTED: Final = re.compile(r"\[(?:secret|token|email|card) [0-9a-f]{12}\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ def examples_of(evidence: Evidence, identity: str) -> list[Recorded]:
 
 def can_be_asked(target: str) -> bool:
     """Whether a redacted target is still what was asked."""
-    return _REDACTED.search(target) is None
+    return MARK.search(target) is None
 
 
 def within(found: Iterable[Recorded], since: float, until: float) -> list[Recorded]:

@@ -252,6 +252,35 @@ class Report(TypedDict):
     routes: list[RouteReport]
 
 
+class LineEntry(TypedDict):
+    """One line of an answer. `path` is collapsed, as a fingerprint's; "" where a line has none."""
+
+    text: str
+    path: str
+    differs: bool
+
+
+class SideLines(TypedDict):
+    """Both answers as lines, with what differs marked."""
+
+    legacy: list[LineEntry]
+    extracted: list[LineEntry]
+
+
+class RequestText(TypedDict):
+    """The request of an example, to copy into a shell, and what to know before."""
+
+    curl: str
+    note: str
+
+
+class RuleTexts(TypedDict):
+    """What to copy into routes.yaml, to accept a difference or to ignore its place; None where no rule names it."""
+
+    accept: str
+    ignore: str | None
+
+
 class FullExample(TypedDict):
     """One example with all that was kept of it."""
 
@@ -262,6 +291,9 @@ class FullExample(TypedDict):
     extracted_value: str
     legacy_body: str
     extracted_body: str
+    lines: NotRequired[SideLines]
+    curl: NotRequired[str]
+    note: NotRequired[str]
 
 
 class SeenAt(TypedDict):
@@ -294,3 +326,5 @@ class FingerprintDetail(TypedDict):
     requests: int
     callers: int
     seen_at: list[SeenAt]
+    request: NotRequired[RequestText | None]
+    rule: NotRequired[RuleTexts]
