@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,17 +12,17 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from strangler.console.changes import LARGEST_BODY, order, patch, rollback
 from strangler.console.compare import TURN, compare
-from strangler.console.detail import detail_view
 from strangler.console.diagram import diagram
 from strangler.console.events import PULSE, Pulse, end_streams, events
+from strangler.console.fingerprint import fingerprint
 from strangler.console.guard import guard
 from strangler.console.page import page
 from strangler.console.panel import PANEL, Panel
-from strangler.console.problems import Refusal, problems
+from strangler.console.problems import problems
 from strangler.console.views import history_view, route_view, table_view
 from strangler.cutover import ledger
 from strangler.cutover.past import parse_moment, table_at
-from strangler.cutover.report import asked_for, fingerprint_on, progress_on
+from strangler.cutover.report import asked_for, progress_on
 from strangler.cutover.views import past_view
 
 
@@ -48,7 +47,7 @@ def make_app(panel: Panel) -> web.Application:
             web.get("/api/v1/progress", _progress),
             web.get("/api/v1/report", _report),
             web.get("/api/v1/report/{name}", _report),
-            web.get("/api/v1/fingerprints/{id}", _fingerprint),
+            web.get("/api/v1/fingerprints/{id}", fingerprint),
             web.post("/api/v1/compare", compare),
             web.get("/api/v1/history", _history),
             web.get("/api/v1/diagram", diagram),
@@ -107,14 +106,6 @@ async def _lately(request: web.Request) -> web.Response:
 async def _progress(request: web.Request) -> web.Response:
     panel = request.app[PANEL]
     return _json(await asyncio.to_thread(progress_on, panel.table(), panel.state))
-
-
-async def _fingerprint(request: web.Request) -> web.Response:
-    panel, identity = request.app[PANEL], request.match_info["id"]
-    found = await asyncio.to_thread(fingerprint_on, panel.state, identity)
-    if found is None:
-        raise Refusal(404, f"no fingerprint has the id {identity[:60]!a}")
-    return _json(await asyncio.to_thread(detail_view, found, panel.table(), time.time()))
 
 
 async def _history(request: web.Request) -> web.Response:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from strangler.compare import MARK, printable
 from strangler.evidence import RequestText
 from strangler.evidence.observation import TARGET_LIMIT
-from strangler.routes import SAFE_METHODS, Route, Table
+from strangler.routes import SAFE_METHODS, Address, Route
 
 #: Hosts to listen on that mean every address, and the one to ask them at.
 _ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
@@ -56,12 +56,10 @@ def curl(method: str, target: str, base: str, headers: Iterable[tuple[str, str]]
     return " ".join(words)
 
 
-def base_address(table: Table) -> str:
+def base_address(listen: Address, *, tls: bool) -> str:
     """Where callers come in, as the beginning of a URL."""
-    scheme = "http" if table.tls is None else "https"
-    listen = table.listen
     host = _ANY.get(listen.host)
-    return f"{scheme}://{listen}" if host is None else f"{scheme}://{host}:{listen.port}"
+    return f"{'https' if tls else 'http'}://{listen if host is None else f'{host}:{listen.port}'}"
 
 
 def _claimed(route: Route | None) -> list[tuple[str, str]]:

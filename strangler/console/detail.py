@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from strangler.compare import Line, Rules, compile_rules, marked
-from strangler.console.curl import base_address, request_text
+from strangler.console.curl import request_text
 from strangler.console.ruling import rule_texts
 from strangler.evidence import FingerprintDetail, FullExample, LineEntry
 from strangler.evidence.observation import BODY_LIMIT
@@ -15,14 +15,15 @@ _FREE = compile_rules()
 _NO_BRIDGE = Bridge()
 
 
-def detail_view(found: FingerprintDetail, table: Table, now: float) -> FingerprintDetail:
-    """The fingerprint, and in each example its answers as lines and its request. `now` is Unix time.
+def detail_view(found: FingerprintDetail, table: Table, base: str, now: float) -> FingerprintDetail:
+    """The fingerprint, and in each example its answers as lines and its request. `base` is where callers come in
+    (`http://127.0.0.1:8080`), `now` Unix time.
 
     Marked is what differs under the rules of the running table; with a bridge, whose rules speak of other bodies than
     the kept ones, under none.
     """
     route = table.route(found["route"])
-    rules, base = _rules(route), base_address(table)
+    rules = _rules(route)
     examples = [_example(each, rules, base, route) for each in found["examples"]]
     first = examples[0] if examples else None
     return {

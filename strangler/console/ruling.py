@@ -57,9 +57,9 @@ def _placed(key: str, item: str, route: str, rules: CompareRules, until: date | 
 
 def _reason(found: FingerprintDetail) -> str:
     where = found["path"] if found["where"] == "body" else f"{found['where']} {found['path']}".strip()
-    return printable(
-        f"{found['kind']} at {where or 'the body'}: {found['legacy']}, then {found['extracted']}"
-    )
+    legacy, extracted = found["legacy"], found["extracted"]
+    classes = f": {legacy}, then {extracted}" if legacy != extracted else ""
+    return printable(f"{found['kind']} at {where or 'the body'}{classes}")
 
 
 def _text(text: str) -> str:

@@ -42,6 +42,18 @@ async def test_a_fingerprint_comes_with_lines_request_and_rules(console: Console
     assert found["rule"]["ignore"] is None  # that path was made up, and no rule can say it
 
 
+async def test_a_port_that_the_system_chose_is_the_one_to_ask(console: Console) -> None:
+    observe(console.panel.state)
+    file = console.panel.routes_file
+    file.write_text(f"listen: 127.0.0.1:0\n{file.read_text()}")
+    identity = (await console.ask("GET", "/api/v1/report/read"))[1]["routes"][0]["fingerprints"][0]["id"]
+    for facts, port in ((None, 0), ('{"listen": "127.0.0.1:4711"}', 4711), ("[]", 0), ('{"listen": "x"}', 0)):
+        if facts is not None:
+            (console.panel.state / "server.json").write_text(facts)
+        found = (await console.ask("GET", f"/api/v1/fingerprints/{identity}"))[1]
+        assert f"'http://127.0.0.1:{port}/payments/" in found["request"]["curl"]
+
+
 # --- two reports -----------------------------------------------------------------------------------------
 
 

@@ -201,8 +201,9 @@ def test_what_the_route_claims_beside_the_path_is_sent(stub: Path) -> None:
     ],
 )
 def test_the_address_is_the_listeners(listen: str, base: str) -> None:
-    text = f"listen: {listen}\n{HEAD}{BLOCK}"
-    assert base_address(parse(text.encode(), file="routes.yaml", check_rule=fault)) == base
+    made = parse(f"listen: {listen}\n{HEAD}{BLOCK}".encode(), file="routes.yaml", check_rule=fault)
+    assert base_address(made.listen, tls=False) == base
+    assert base_address(made.listen, tls=True) == base.replace("http", "https")
 
 
 # --- the rules -------------------------------------------------------------------------------------------
@@ -363,7 +364,7 @@ def test_any_member_can_be_named_by_its_rule(name: str) -> None:
 
 def test_a_page_is_given_all_of_it() -> None:
     found = found_in(*PAIRS["type"][:2])
-    view: Any = detail_view(found, table(), NOW)
+    view: Any = detail_view(found, table(), BASE, NOW)
     assert {name: value for name, value in view.items() if name in found and name != "examples"} == {
         name: value for name, value in found.items() if name != "examples"
     }
@@ -380,7 +381,7 @@ def test_what_the_running_table_ignores_is_not_marked_unless_a_bridge_moves_it()
     found = found_in(*PAIRS["type"][:2])
 
     def marks(route: str) -> list[bool]:
-        view: Any = detail_view(found, table(route), NOW)
+        view: Any = detail_view(found, table(route), BASE, NOW)
         return [line["differs"] for line in view["examples"][0]["lines"]["legacy"]]
 
     assert marks(BLOCK) == [False, True, False, False]
@@ -397,6 +398,6 @@ def test_what_the_running_table_ignores_is_not_marked_unless_a_bridge_moves_it()
 def test_without_an_example_there_is_no_request() -> None:
     found = found_in(*PAIRS["type"][:2])
     found["examples"] = []
-    view = detail_view(found, table(), NOW)
+    view = detail_view(found, table(), BASE, NOW)
     assert view["request"] is None
     assert view["examples"] == []
