@@ -80,6 +80,7 @@ PURE = (
             "step",
             "window",
             "lately",
+            "pairs",
         )
     ),
 )

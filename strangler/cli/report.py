@@ -12,8 +12,9 @@ import click
 
 from strangler.cli.common import as_json_option, console, mention_missing_evidence, places, say
 from strangler.cutover import read_table, write_whole
-from strangler.cutover.report import report_on
-from strangler.evidence import Report, html, junit, markdown, render_report
+from strangler.cutover.report import releases_on, report_on
+from strangler.evidence import Releases, Report, html, junit, markdown, render_report
+from strangler.routes import Table
 
 #: Each makes the whole text of a report. `text` is apart: it knows the terminal.
 FORMATS: dict[str, Callable[[Report], str]] = {
@@ -34,10 +35,22 @@ _CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 @click.option(
     "--gate", is_flag=True, help="Exit code 0 when every verdict is pass, 1 when one is fail, else 3."
 )
+@click.option(
+    "--releases",
+    metavar="LEGACY,EXTRACTED",
+    help="Report on ROUTE at these releases, whichever answer now.",
+)
 @as_json_option
 @places
 def report(
-    routes: Path, state: Path, route: str | None, form: str, out: Path | None, gate: bool, as_json: bool
+    routes: Path,
+    state: Path,
+    route: str | None,
+    form: str,
+    out: Path | None,
+    gate: bool,
+    releases: str | None,
+    as_json: bool,
 ) -> int:
     """Report what the evidence says: on one ROUTE, or on all. Works with a server running or without.
 
@@ -47,9 +60,11 @@ def report(
       strangler report --format html --out report.html
       strangler report --format junit --out report.xml --gate
       strangler report payment-read --gate && strangler share payment-read 50%
+      strangler report payment-read --releases shop-7,v1 --json --out before.json
     """
     table, _ = read_table(routes, state)
-    found = report_on(table, state, route)
+    asked = None if releases is None else _releases(table, state, route, releases)
+    found = report_on(table, state, route, asked)
     mention_missing_evidence(state)
     if as_json:
         form = "json"
@@ -67,6 +82,20 @@ def plain(found: Report) -> str:
     sink = io.StringIO()
     render_report(found, console(sink))
     return sink.getvalue().rstrip("\n") + "\n"
+
+
+def _releases(table: Table, state: Path, route: str | None, text: str) -> Releases:
+    """The pair of releases that is meant. A release may have a comma in it, so those that there are come first."""
+    if route is None:
+        raise click.UsageError("--releases is of one route: name it before")
+    for pair in reversed(releases_on(table, state, route)["pairs"]):
+        named = pair["releases"]
+        if f"{named['legacy']},{named['extracted']}" == text:
+            return Releases(**named)
+    legacy, comma, extracted = text.partition(",")
+    if not comma:
+        raise click.UsageError("--releases takes two, such as shop-7,v1")
+    return Releases(legacy, extracted)
 
 
 def _worst(found: dict[str, Any]) -> int:

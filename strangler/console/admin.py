@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any
 
-import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
+from strangler.console.answer import json_answer
 from strangler.console.changes import LARGEST_BODY, order, patch, rollback
 from strangler.console.compare import TURN, compare
 from strangler.console.diagram import diagram
@@ -19,6 +18,7 @@ from strangler.console.guard import guard
 from strangler.console.page import page
 from strangler.console.panel import PANEL, Panel
 from strangler.console.problems import problems
+from strangler.console.readings import latency, releases, report
 from strangler.console.views import history_view, route_view, table_view
 from strangler.cutover import ledger
 from strangler.cutover.past import parse_moment, table_at
@@ -45,8 +45,10 @@ def make_app(panel: Panel) -> web.Application:
             web.post("/api/v1/routes/{name}/ramp", order),
             web.get("/api/v1/lately", _lately),
             web.get("/api/v1/progress", _progress),
-            web.get("/api/v1/report", _report),
-            web.get("/api/v1/report/{name}", _report),
+            web.get("/api/v1/report", report),
+            web.get("/api/v1/report/{name}", report),
+            web.get("/api/v1/releases/{name}", releases),
+            web.get("/api/v1/latency/{name}", latency),
             web.get("/api/v1/fingerprints/{id}", fingerprint),
             web.post("/api/v1/compare", compare),
             web.get("/api/v1/history", _history),
@@ -58,22 +60,13 @@ def make_app(panel: Panel) -> web.Application:
     return app
 
 
-def _json(body: Any, status: int = 200) -> web.Response:
-    return web.Response(
-        status=status,
-        body=msgspec.json.encode(body),
-        content_type="application/json",
-        headers={"Cache-Control": "no-store"},
-    )
-
-
 async def _healthz(request: web.Request) -> web.Response:
-    return _json({"status": "ok"})
+    return json_answer({"status": "ok"})
 
 
 async def _readyz(request: web.Request) -> web.Response:
     ready = request.app[PANEL].ready()
-    return _json({"status": "ready" if ready else "not ready"}, 200 if ready else 503)
+    return json_answer({"status": "ready" if ready else "not ready"}, 200 if ready else 503)
 
 
 async def _metrics(request: web.Request) -> web.Response:
@@ -82,30 +75,23 @@ async def _metrics(request: web.Request) -> web.Response:
 
 async def _routes(request: web.Request) -> web.Response:
     panel = request.app[PANEL]
-    return _json(table_view(panel.table(), panel.faults()))
+    return json_answer(table_view(panel.table(), panel.faults()))
 
 
 async def _route(request: web.Request) -> web.Response:
     panel = request.app[PANEL]
     table = panel.table()
     (route,) = asked_for(table, request.match_info["name"])
-    return _json({"table": table.digest, "faults": panel.faults(), **route_view(route)})
-
-
-async def _report(request: web.Request) -> web.Response:
-    panel = request.app[PANEL]
-    name = request.match_info.get("name")
-    asked_for(panel.table(), name)
-    return _json(await asyncio.to_thread(panel.report, name))
+    return json_answer({"table": table.digest, "faults": panel.faults(), **route_view(route)})
 
 
 async def _lately(request: web.Request) -> web.Response:
-    return _json(await asyncio.to_thread(request.app[PANEL].lately))
+    return json_answer(await asyncio.to_thread(request.app[PANEL].lately))
 
 
 async def _progress(request: web.Request) -> web.Response:
     panel = request.app[PANEL]
-    return _json(await asyncio.to_thread(progress_on, panel.table(), panel.state))
+    return json_answer(await asyncio.to_thread(progress_on, panel.table(), panel.state))
 
 
 async def _history(request: web.Request) -> web.Response:
@@ -114,6 +100,6 @@ async def _history(request: web.Request) -> web.Response:
         now = datetime.now(UTC)
         then = parse_moment(moment, now, UTC)
         routes, number = table_at(await asyncio.to_thread(ledger.read, state), then, now)
-        return _json(past_view(routes, then, number))
+        return json_answer(past_view(routes, then, number))
     history = await asyncio.to_thread(ledger.read, state, request.query.get("route"))
-    return _json(history_view(history))
+    return json_answer(history_view(history))

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from strangler.evidence import Lately
+from strangler.evidence import Lately, Releases
 from strangler.routes import Table
 
 
@@ -30,8 +30,8 @@ class Panel(Protocol):
         """The faults of the last save of routes.yaml as lines, empty when it was good."""
         ...
 
-    def report(self, route: str | None) -> dict[str, Any]:
-        """The report of the fixed shape on one route, or on all."""
+    def report(self, route: str | None, releases: Releases | None = None) -> dict[str, Any]:
+        """The report of the fixed shape on one route, or on all; on one perhaps at a pair of releases of the past."""
         ...
 
     def lately(self) -> Lately:

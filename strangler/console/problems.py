@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from strangler.cutover import BadValue, CannotWrite, UnknownRoute
+from strangler.cutover import BadValue, CannotWrite, UnknownReleases, UnknownRoute
 from strangler.evidence import ReportError, StoreError
 from strangler.routes import CannotEdit, Faults
 
@@ -27,6 +27,7 @@ class Refusal(Exception):
 
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (UnknownRoute, 404),
+    (UnknownReleases, 404),
     (BadValue, 400),
     (ReportError, 400),
     (CannotEdit, 409),  # the request is fine; routes.yaml as it stands is in the way

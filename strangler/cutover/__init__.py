@@ -2,7 +2,7 @@
 
 from strangler.cutover.advice import advice_on
 from strangler.cutover.back import roll_back
-from strangler.cutover.errors import BadValue, CannotWrite, CutoverError, UnknownRoute
+from strangler.cutover.errors import BadValue, CannotWrite, CutoverError, UnknownReleases, UnknownRoute
 from strangler.cutover.file import change, check_why, note_by_hand, read_table, settled_value
 from strangler.cutover.ledger import Entry, History
 from strangler.cutover.moves import Kept, Moves, overlaid, read_moves
@@ -23,6 +23,7 @@ __all__ = [
     "Moves",
     "Order",
     "Stand",
+    "UnknownReleases",
     "UnknownRoute",
     "advice_on",
     "carried_out",

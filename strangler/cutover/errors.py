@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from strangler.compare import printable
+from strangler.evidence import Releases
 
 
 class CutoverError(Exception):
@@ -25,6 +26,20 @@ class UnknownRoute(CutoverError):
         else:
             hint = "; the file has no routes"
         super().__init__(f"no route is named {printable(name, 60)!r}{hint}")
+
+
+class UnknownReleases(CutoverError):
+    """The asker named a pair of releases that there is no evidence of; `known` are those there are, oldest first."""
+
+    def __init__(self, route: str, asked: Releases, known: Sequence[Releases]) -> None:
+        there = "; ".join(_pair(releases) for releases in list(reversed(known))[:8])
+        hint = f"there is evidence of {there}" if there else "there is none at all"
+        super().__init__(f"{printable(route, 60)}: no evidence of {_pair(asked)}; {hint}")
+
+
+def _pair(releases: Releases) -> str:
+    legacy, extracted = (printable(name, 60) or "unknown" for name in releases)
+    return f"legacy {legacy}, extracted {extracted}"
 
 
 class BadValue(CutoverError):

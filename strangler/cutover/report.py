@@ -9,40 +9,77 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
-from strangler.cutover.errors import CutoverError, UnknownRoute
+from strangler.cutover.errors import CutoverError, UnknownReleases, UnknownRoute
 from strangler.cutover.progress import IDLE_DAYS, Progress, progress
 from strangler.cutover.ramps import ramp_view, ramps_on
 from strangler.cutover.standing import EVIDENCE, standing
 from strangler.evidence import (
     FingerprintDetail,
     Gate,
+    Releases,
+    RouteEvidence,
     RouteFacts,
+    RouteLatency,
+    RouteReleases,
     StoreError,
     build,
     fingerprint,
+    latency_view,
     read,
+    read_outcomes,
     read_served,
+    releases_view,
 )
 from strangler.routes import Route, Table
 
 _LONGEST_LINE = 500
 
 
-def report_on(table: Table, state_dir: Path, route: str | None = None) -> dict[str, Any]:
-    """The report of the fixed shape, on one route or on all. Raises UnknownRoute, evidence.StoreError."""
-    facts = [_facts(each) for each in asked_for(table, route)]
-    evidence = read(state_dir / EVIDENCE, bodies=False)
-    now = time.time()
-    report = build(facts, evidence, now)
-    kept = dict(table.kept)
+def report_on(
+    table: Table, state_dir: Path, route: str | None = None, releases: Releases | None = None
+) -> dict[str, Any]:
+    """The report of the fixed shape, on one route or on all; with `releases`, on one route at that pair of them, which
+    may be of the past. Ramps are of the present, and so in a report on the present only.
+
+    Raises UnknownRoute, UnknownReleases, evidence.StoreError.
+    """
     asked = {each.name: each for each in asked_for(table, route)}
+    evidence = read(state_dir / EVIDENCE, bodies=False, route=route)
+    now = time.time()
     looks = ramps_on(asked.values(), state_dir, evidence, now)
-    for found in report["routes"]:
-        if found["route"] in kept:
-            found["file_share"] = kept[found["route"]] / 1000
-        if looked := looks.get(found["route"]):
-            found["ramp"] = ramp_view(asked[found["route"]], looked)
+    if route is not None and releases is not None:
+        found = evidence.get(route)
+        evidence = {route: _at(route, found, releases)}
+        looks = looks if found is not None and found.current.releases == releases else {}
+    report = build([_facts(each) for each in asked.values()], evidence, now)
+    kept = dict(table.kept)
+    for entry in report["routes"]:
+        if entry["route"] in kept:
+            entry["file_share"] = kept[entry["route"]] / 1000
+        if looked := looks.get(entry["route"]):
+            entry["ramp"] = ramp_view(asked[entry["route"]], looked)
     return cast(dict[str, Any], report)
+
+
+def _at(route: str, evidence: RouteEvidence | None, releases: Releases) -> RouteEvidence:
+    found = None if evidence is None else evidence.at(releases)
+    if found is None:
+        known = () if evidence is None else evidence.pairs
+        raise UnknownReleases(route, releases, [pair.releases for pair in known])
+    return found
+
+
+def releases_on(table: Table, state_dir: Path, route: str) -> RouteReleases:
+    """The pairs of releases that there is evidence of. Raises UnknownRoute, evidence.StoreError."""
+    (asked,) = asked_for(table, route)
+    evidence = read_outcomes(state_dir / EVIDENCE, route=route)
+    return releases_view(route, evidence.get(route), standing(asked.compare), time.time())
+
+
+def latency_on(table: Table, state_dir: Path, route: str) -> RouteLatency:
+    """The latencies of a route as distributions. Raises UnknownRoute, evidence.StoreError."""
+    asked_for(table, route)
+    return latency_view(route, read(state_dir / EVIDENCE, bodies=False, route=route).get(route))
 
 
 def fingerprint_on(state_dir: Path, identity: str) -> FingerprintDetail | None:

@@ -1,6 +1,6 @@
 """What have we seen? Observations are counted into evidence, and evidence is read as a report.
 
-Pure: observation, tally, bounds, rates, verdict, step, window, report, changes, views, words, documents, judged,
+Pure: observation, tally, bounds, rates, verdict, step, window, report, changes, views, pairs, words, documents, judged,
 sketch, lately. Not pure: store and reading (SQLite), render.
 """
 
@@ -10,6 +10,7 @@ from strangler.evidence.judged import Acceptance, Judged, Standing, judged
 from strangler.evidence.lately import Lately, Ring, Sample, lately, outcomes_of, sampled
 from strangler.evidence.model import Evidence, Kept, PairEvidence, RouteEvidence, Served, Sighting
 from strangler.evidence.observation import Example, Observation, Outcome, Probe, Releases, example
+from strangler.evidence.pairs import RouteLatency, RouteReleases, latency_view, releases_view
 from strangler.evidence.rates import Rate
 from strangler.evidence.reading import read, read_outcomes, read_served
 from strangler.evidence.recorded import Recorded, can_be_asked, examples_of, read_recorded, within
@@ -63,6 +64,8 @@ __all__ = [
     "RouteChange",
     "RouteEvidence",
     "RouteFacts",
+    "RouteLatency",
+    "RouteReleases",
     "RouteReport",
     "RuleTexts",
     "Sample",
@@ -93,6 +96,7 @@ __all__ = [
     "judged",
     "junit",
     "lately",
+    "latency_view",
     "legacy_rate",
     "markdown",
     "number",
@@ -103,6 +107,7 @@ __all__ = [
     "read_recorded",
     "read_report",
     "read_served",
+    "releases_view",
     "render_changes",
     "render_report",
     "sampled",

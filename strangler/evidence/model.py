@@ -75,6 +75,11 @@ class RouteEvidence:
         """The pair of releases that is answering now."""
         return self.pairs[-1]
 
+    def at(self, releases: Releases) -> RouteEvidence | None:
+        """The evidence at one pair of releases only, as if it were the current one; None when there is none."""
+        found = next((pair for pair in self.pairs if pair.releases == releases), None)
+        return None if found is None else RouteEvidence(self.route, (found,))
+
     @property
     def total(self) -> Tally:
         """The whole coverage ledger of the route, over all pairs of releases."""

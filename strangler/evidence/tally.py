@@ -47,6 +47,10 @@ class Histogram:
                 break
         return _middle(index)
 
+    def ascending(self) -> list[tuple[float, int]]:
+        """The upper end of every bucket that holds something, in milliseconds, with its count."""
+        return [(round(_GROWTH**index, 6), count) for index, count in sorted(self.buckets.items()) if count]
+
     def at_rank(self, rank: int) -> float | None:
         """The value at this rank (from 1), within 2 %; None where there is no such rank."""
         ascending = ((_middle(index), self.buckets[index]) for index in sorted(self.buckets))

@@ -22,7 +22,7 @@ from strangler.control import Faulty, Line, Message, Run, Running
 from strangler.cutover import CutoverError, note_by_hand, read_releases
 from strangler.cutover.ramps import Ramps
 from strangler.cutover.report import report_on
-from strangler.evidence import Lately, Store, StoreError
+from strangler.evidence import Lately, Releases, Store, StoreError
 from strangler.exchange.frames import Hello
 from strangler.http.tls import TlsFault
 from strangler.observer import metrics
@@ -276,11 +276,11 @@ class Panel:
         """True while exchanges are taken."""
         return self.is_ready
 
-    def report(self, route: str | None) -> dict[str, Any]:
-        """The report as of now, on one route or on all."""
+    def report(self, route: str | None, releases: Releases | None = None) -> dict[str, Any]:
+        """The report as of now, on one route or on all; on one perhaps at a pair of releases of the past."""
         self._sheets.fold()
         self._store.flush()
-        return report_on(self._observer.table, self.state, route)
+        return report_on(self._observer.table, self.state, route, releases)
 
     def lately(self) -> Lately:
         """What has passed in the last minute and the last hour."""

@@ -16,7 +16,7 @@ from strangler.compare import Difference
 from strangler.console import make_app
 from strangler.cutover import read_table
 from strangler.cutover.report import report_on
-from strangler.evidence import Example, Lately, Observation, Releases, Ring, Store, lately
+from strangler.evidence import Example, Lately, Observation, Outcome, Releases, Ring, Store, lately
 from strangler.routes import Table
 
 TEXT = """\
@@ -53,10 +53,10 @@ class FakePanel:
     def faults(self) -> list[str]:
         return self.wrong
 
-    def report(self, route: str | None) -> dict[str, Any]:
+    def report(self, route: str | None, releases: Releases | None = None) -> dict[str, Any]:
         if self.broken:
             raise RuntimeError("a secret of the inside")
-        return report_on(self.table(), self.state, route)
+        return report_on(self.table(), self.state, route, releases)
 
     def lately(self) -> Lately:
         last = self.ring.last
@@ -106,6 +106,36 @@ def make_panel(folder: Path) -> FakePanel:
 
 
 HOSTILE = "<script>alert('x')</script>\x1b[2J\u202e"
+
+
+def observe_release(
+    state: Path,
+    releases: Releases,
+    outcome: Outcome = "match",
+    count: int = 1,
+    at: float = 1000.0,
+    callers: int = 1,
+) -> None:
+    """Exchanges of the route `read` at a pair of releases; mismatches differ in `$.total`."""
+    state.mkdir(exist_ok=True)
+    wrong = Difference("body", "$.total", "type", "number", "string", "1", '"1"')
+    with Store.open(state / "evidence.sqlite3") as store:
+        for number in range(count):
+            seen = Observation(
+                route="read",
+                method="GET",
+                target=f"/payments/{number}",
+                at=at + number,
+                releases=releases,
+                outcome=outcome,
+                worker="w",
+                differences=(wrong,) if outcome == "mismatch" else (),
+                statuses=(200, 200),
+                latency_ms=(1.0, 2.0),
+                caller=1 + number % callers,
+                request=1 + number,
+            )
+            assert store.record(seen)
 
 
 def observe(state: Path, fingerprints: int = 1) -> None:

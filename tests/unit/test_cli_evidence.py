@@ -9,8 +9,9 @@ from xml.etree import ElementTree
 import pytest
 
 from strangler.cutover import read_table
-from strangler.evidence import Outcome
+from strangler.evidence import Outcome, Releases
 from tests.support.cli import TEXT, Cli, observe
+from tests.support.console import observe_release
 
 
 def test_status_without_a_server(cli: Cli, folder: Path) -> None:
@@ -92,6 +93,33 @@ def test_a_report_is_written_whole(cli: Cli, folder: Path) -> None:
     assert not list(folder.glob(".r*"))
     ran = cli("report", "--out", "gone/r.json")
     assert (ran.code, ran.err.count("\n")) == (2, 1)
+
+
+def test_a_report_on_releases_of_the_past(cli: Cli, folder: Path) -> None:
+    state = folder / ".strangler"
+    observe_release(state, Releases("shop,7", "v1"), "mismatch", 3)
+    observe_release(state, Releases("shop,7", "v2"), count=5)
+    observe_release(state, Releases("", "v2"), count=1)
+    observe_release(state, Releases("shop,7", "v2"), count=1)
+    for text, compared, mismatches in (("shop,7,v1", 3, 3), ("shop,7,v2", 6, 0), (",v2", 1, 0)):
+        [route] = json.loads(cli("report", "read", "--releases", text, "--json").out)["routes"]
+        assert (route["coverage"]["compared"], route["outcomes"]["mismatch"]) == (compared, mismatches)
+        assert ",".join(route["releases"].values()) == text
+    assert cli("report", "read", "--releases", "shop,7,v1", "--gate").code == 1
+    ran = cli("report", "read", "--releases", "shop\x1b,v3")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == (
+        "strangler: read: no evidence of legacy shop\\x1b, extracted v3; there is evidence of"
+        " legacy shop,7, extracted v2; legacy unknown, extracted v2; legacy shop,7, extracted v1\n"
+    )
+    for arguments, says in (
+        (("--releases", "a,b"), "--releases is of one route: name it before"),
+        (("read", "--releases", "v1"), "--releases takes two, such as shop-7,v1"),
+        (("raed", "--releases", "a,b"), "did you mean read?"),
+        (("stock", "--releases", "a,b"), "stock: no evidence of legacy a, extracted b; there is none at all"),
+    ):
+        ran = cli("report", *arguments)
+        assert (ran.code, says in ran.err) == (2, True), ran
 
 
 # --- compare ---------------------------------------------------------------------------------------------

@@ -81,3 +81,15 @@ def test_odd_values_are_counted_too() -> None:
         histogram.add(value)
     assert histogram.buckets.total() == 4
     assert Histogram().quantile(0.5) is None
+
+
+@given(st.lists(st.floats(0.01, 10_000), max_size=50))
+def test_buckets_in_order_hold_every_value_once(values: list[float]) -> None:
+    found = Histogram()
+    for value in values:
+        found.add(value)
+    told = found.ascending()
+    assert [upper for upper, _ in told] == sorted({upper for upper, _ in told})
+    assert sum(count for _, count in told) == len(values)
+    for upper, _ in told:
+        assert any(upper / 1.0409 <= value <= upper * 1.0001 for value in values)
