@@ -56,7 +56,7 @@ PURE = (
     *(f"strangler/gateway/{name}.py" for name in ("inbound", "breaker", "instead")),
     *(
         f"strangler/cutover/{name}.py"
-        for name in ("ramp", "past", "progress", "diagram", "layout", "drawing", "mermaid")
+        for name in ("ramp", "past", "progress", "diagram", "layout", "drawing", "mermaid", "question")
     ),
     *(f"strangler/http/{name}.py" for name in ("headers", "trace")),
     *(f"strangler/console/{name}.py" for name in ("curl", "ruling", "detail")),

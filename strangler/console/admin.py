@@ -18,7 +18,7 @@ from strangler.console.guard import guard
 from strangler.console.page import page
 from strangler.console.panel import PANEL, Panel
 from strangler.console.problems import problems
-from strangler.console.readings import latency, releases, report
+from strangler.console.readings import asked, latency, releases, report
 from strangler.console.views import history_view, route_view, table_view
 from strangler.cutover import ledger
 from strangler.cutover.past import parse_moment, table_at
@@ -40,6 +40,7 @@ def make_app(panel: Panel) -> web.Application:
             web.get("/metrics", _metrics),
             web.get("/api/v1/routes", _routes),
             web.get("/api/v1/routes/{name}", _route),
+            web.get("/api/v1/routes/{name}/question", asked),
             web.patch("/api/v1/routes/{name}", patch),
             web.post("/api/v1/routes/{name}/rollback", rollback),
             web.post("/api/v1/routes/{name}/ramp", order),

@@ -1,16 +1,21 @@
-"""What the admin API tells of the evidence: the report, at any releases, the releases there were, and latencies."""
+"""What the admin API tells of the evidence: the report, at any releases, the releases there were, latencies, and what a
+change would do."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 from aiohttp import web
 
 from strangler.console.answer import asked_once, json_answer
 from strangler.console.panel import PANEL
 from strangler.console.problems import Refusal
+from strangler.cutover import settled_value
+from strangler.cutover.question import question
 from strangler.cutover.report import asked_for, latency_on, releases_on
-from strangler.evidence import Releases
+from strangler.evidence import Releases, RouteReport
+from strangler.routes import parse_percent
 
 
 async def report(request: web.Request) -> web.Response:
@@ -31,6 +36,17 @@ async def latency(request: web.Request) -> web.Response:
     """The latencies of a route as distributions."""
     panel, name = request.app[PANEL], request.match_info["name"]
     return json_answer(await asyncio.to_thread(latency_on, panel.table(), panel.state, name))
+
+
+async def asked(request: web.Request) -> web.Response:
+    """What it would do to set a share."""
+    panel, name, share = request.app[PANEL], request.match_info["name"], asked_once(request, "share")
+    (route,) = asked_for(panel.table(), name)
+    if share is None:
+        raise Refusal(400, "name the share that is asked about: ?share=25%25, which is 25% in a query")
+    to = parse_percent(settled_value(share))
+    found = await asyncio.to_thread(panel.report, name)
+    return json_answer(question(route, cast(RouteReport, found["routes"][0]), to))
 
 
 def _releases(request: web.Request) -> Releases | None:

@@ -101,11 +101,52 @@ async def test_latencies_as_distributions(console: Console) -> None:
     assert body["callers"] == {"legacy": [[0.960784, 2], [1.491904, 7]], "extracted": []}
 
 
+async def test_what_a_change_would_do(console: Console) -> None:
+    status, body = await console.ask("GET", "/api/v1/routes/read/question?share=25%25")
+    assert (status, body["why"]) == (
+        200,
+        "How many callers move to the extracted side is not known: none have been seen. Nothing has been compared yet.",
+    )
+    observe_release(console.panel.state, V1, "mismatch", count=40, callers=20)
+    for query in ("share=25%25", "share=25%", "share=25.0%25&share2=1"):
+        status, body = await console.ask("GET", f"/api/v1/routes/read/question?{query}")
+        assert status == 200
+        assert (body["from"], body["to"], body["direction"]) == (0.0, 25.0, "up")
+        assert (body["callers_seen"], body["callers_moving"]) == (20, 5)
+        assert (body["verdict"], body["asks_twice"], body["ramp"]) == ("fail", True, None)
+        assert body["why"].startswith(
+            "About 5 of 20 callers seen move to the extracted side. The evidence fails: 1 breaking difference: type at"
+        )
+    assert console.panel.routes_file.read_text() == TEXT, "nothing is changed"
+    ramped = TEXT.replace("    share: 0%     #", "    ramp: {}\n    share: 1%     #")
+    console.panel.routes_file.write_text(ramped)
+    status, body = await console.ask("GET", "/api/v1/routes/read/question?share=0%25")
+    assert (body["direction"], body["asks_twice"]) == ("down", False)
+    assert body["ramp"]["next"] == 5.0
+    assert (body["verdict"], body["reasons"][0]) == (
+        body["ramp"]["verdict"],
+        body["ramp"]["checks"][0]["said"],
+    )
+
+
 @pytest.mark.parametrize(
     ("path", "status", "says"),
     [
         ("/api/v1/latency/raed", 404, "did you mean read?"),
         ("/api/v1/releases/raed", 404, "did you mean read?"),
+        ("/api/v1/routes/raed/question?share=25%25", 404, "did you mean read?"),
+        ("/api/v1/routes/read%2Fquestion/question?share=25%25", 404, "no route is named"),
+        ("/api/v1/routes/read/question", 400, "name the share that is asked about"),
+        ("/api/v1/routes/read/question?share=", 400, "write a percentage from 0% to 100%"),
+        ("/api/v1/routes/read/question?share=25", 400, "the percent sign is missing: write 25%"),
+        ("/api/v1/routes/read/question?share=101%25", 400, "more than 100%"),
+        ("/api/v1/routes/read/question?share=1e999%25", 400, "write a percentage"),
+        ("/api/v1/routes/read/question?share=-1%25", 400, "write a percentage"),
+        ("/api/v1/routes/read/question?share=nan%25", 400, "write a percentage"),
+        ("/api/v1/routes/read/question?share=" + "9" * 5000 + "%25", 400, "write a percentage"),
+        ("/api/v1/routes/read/question?share=%d9%a1%25", 400, "write a percentage"),
+        ("/api/v1/routes/read/question?share=1%25&share=2%25", 400, "'share' 2 times"),
+        ("/api/v1/routes/read/question?share=%1b%5b2J", 400, "'\\\\x1b[2J'"),
         ("/api/v1/latency/", 404, "nothing is at"),
         ("/api/v1/latency/read/more", 404, "nothing is at"),
         ("/api/v1/latency/read%2Fmore", 404, "no route is named"),
