@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -16,7 +15,7 @@ from strangler.compare import printable
 from strangler.cutover import ledger
 from strangler.cutover.ledger import Entry, History
 from strangler.cutover.past import Known, parse_moment, table_at
-from strangler.cutover.views import past_view
+from strangler.cutover.views import PastRoute, past_view
 
 
 @click.command(short_help="Show every change, and check the ledger.")
@@ -105,7 +104,7 @@ def _tell_past(kept: History, moment: str, name: str | None, as_json: bool) -> i
     return 0
 
 
-def _grid(routes: dict[str, Known], views: list[dict[str, Any]]) -> Grid:
+def _grid(routes: dict[str, Known], views: list[PastRoute]) -> Grid:
     grid = Grid("route", "stage", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("share", "shadow"):
         grid.add_column(column, justify="right")

@@ -15,11 +15,12 @@ from strangler.console.diagram import diagram
 from strangler.console.events import PULSE, Pulse, end_streams, events
 from strangler.console.fingerprint import fingerprint
 from strangler.console.guard import guard
+from strangler.console.openapi import document
 from strangler.console.page import page
 from strangler.console.panel import PANEL, Panel
 from strangler.console.problems import problems
 from strangler.console.readings import asked, latency, releases, report
-from strangler.console.views import history_view, route_view, table_view
+from strangler.console.views import OneRoute, history_view, route_view, table_view
 from strangler.cutover import ledger
 from strangler.cutover.past import parse_moment, table_at
 from strangler.cutover.report import asked_for, progress_on
@@ -38,6 +39,7 @@ def make_app(panel: Panel) -> web.Application:
             web.get("/healthz", _healthz),
             web.get("/readyz", _readyz),
             web.get("/metrics", _metrics),
+            web.get("/api/v1/openapi.json", _openapi),
             web.get("/api/v1/routes", _routes),
             web.get("/api/v1/routes/{name}", _route),
             web.get("/api/v1/routes/{name}/question", asked),
@@ -74,6 +76,10 @@ async def _metrics(request: web.Request) -> web.Response:
     return web.Response(body=request.app[PANEL].metrics(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
+async def _openapi(request: web.Request) -> web.Response:
+    return json_answer(await asyncio.to_thread(document))
+
+
 async def _routes(request: web.Request) -> web.Response:
     panel = request.app[PANEL]
     return json_answer(table_view(panel.table(), panel.faults()))
@@ -83,7 +89,8 @@ async def _route(request: web.Request) -> web.Response:
     panel = request.app[PANEL]
     table = panel.table()
     (route,) = asked_for(table, request.match_info["name"])
-    return json_answer({"table": table.digest, "faults": panel.faults(), **route_view(route)})
+    found: OneRoute = {**route_view(route), "table": table.digest, "faults": panel.faults()}
+    return json_answer(found)
 
 
 async def _lately(request: web.Request) -> web.Response:

@@ -5,19 +5,48 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import msgspec
 from aiohttp import web
 
 from strangler.console.panel import PANEL, Panel
 from strangler.console.problems import Refusal
-from strangler.console.views import entry_view, route_view
+from strangler.console.views import ChangesView, entry_view, route_view
 from strangler.cutover import BadValue, Entry, change, check_why, roll_back, set_order, settled_value
-from strangler.cutover.file import Edited
+from strangler.cutover.file import LONGEST_REASON, Edited
 from strangler.cutover.ramp import next_step
 from strangler.cutover.report import asked_for, verdict_line
 from strangler.routes import format_percent
+
+#: As a body has them: a percentage as in routes.yaml, and a reason on one line.
+Share = Annotated[
+    str, msgspec.Meta(pattern=r"^(100(\.0{1,3})?|[0-9]{1,2}(\.[0-9]{1,3})?)%$", examples=["25%"])
+]
+Why = Annotated[str, msgspec.Meta(max_length=LONGEST_REASON)]
+
+
+class SetShares(TypedDict, total=False):
+    """What to set: the share, the shadow, or both."""
+
+    share: Share
+    shadow: Share
+    why: Why
+
+
+class GoBack(TypedDict, total=False):
+    """Where to: a lower share, or the number of an entry of the ledger; to 0 % without."""
+
+    to: str
+    why: Why
+
+
+class SteerRamp(TypedDict):
+    """What a ramp is to do: no further steps, go on, or take the next step whatever its gate says."""
+
+    do: Literal["pause", "resume", "skip"]
+    why: NotRequired[Why]
+
 
 SETTABLE: tuple[Edited, ...] = ("share", "shadow")
 KEYS = (*SETTABLE, "why")
@@ -98,7 +127,7 @@ async def _make(
     entries = await asyncio.shield(work)
     table = panel.table()
     route = table.route(name)
-    answer = {
+    answer: ChangesView = {
         "changes": [entry_view(entry) for entry in entries],
         "table": table.digest,
         "in_force": not entries or table.digest == entries[-1].file_after,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
+from typing import TypedDict
 
 import msgspec
 from aiohttp import web
@@ -14,6 +15,15 @@ from strangler.evidence import ReportError, StoreError
 from strangler.routes import CannotEdit, Faults
 
 log = logging.getLogger("strangler.console")
+
+
+class Problem(TypedDict):
+    """Why there is no other answer (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
 
 
 class Refusal(Exception):
@@ -46,7 +56,12 @@ def status_of(error: Exception) -> int:
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> web.Response:
     """The answer that tells a problem."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    body: Problem = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
     return web.Response(
         status=status,
         body=msgspec.json.encode(body),

@@ -2,15 +2,101 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
 from strangler.cutover import Entry, History
-from strangler.routes import Route, Table
+from strangler.routes import Route, Stage, Table
 
 
-def route_view(route: Route) -> dict[str, Any]:
+class RouteView(TypedDict):
+    """A route as routes.yaml has it, `line` being where. `methods` is null for any; shares and the steps of a ramp are
+    in percent."""
+
+    name: str
+    line: int
+    methods: list[str] | None
+    path: str
+    extracted: str
+    stage: Stage
+    share: float
+    shadow: float
+    ramp: list[float] | None
+
+
+class OneRoute(RouteView):
+    """A route of the running table, and what `TableView` says of that."""
+
+    table: str
+    faults: list[str]
+
+
+class KeptShare(TypedDict):
+    """A route whose share the file could not be told, and what it still says, in percent."""
+
+    route: str
+    file: float
+
+
+class TableView(TypedDict):
+    """The running table: `table` is the SHA-256 of its file, `faults` are of a later save that is not running."""
+
+    table: str
+    faults: list[str]
+    kept: list[KeptShare]
+    legacy: str
+    routes: list[RouteView]
+
+
+#: Its key is a word of Python, so it cannot be written as the others are.
+_From = TypedDict("_From", {"from": str})
+
+
+class EntryView(_From):
+    """An entry of the ledger. `at` is ISO 8601; `evidence` the verdict of then, empty when nobody looked; the hashes
+    are SHA-256: of routes.yaml before and after, of the entry before, and of this one."""
+
+    at: str
+    who: str
+    route: str
+    key: str
+    to: str
+    why: str
+    file_before: str
+    file_after: str
+    evidence: str
+    prev: str
+    hash: str
+
+
+class NumberedEntry(EntryView):
+    """An entry with its number, counted from 1."""
+
+    number: int
+
+
+class HistoryView(TypedDict):
+    """The ledger, oldest first. `torn` is what crashes left, `broken` where its chain does not hold, `outside` where
+    routes.yaml was changed by other means."""
+
+    entries: list[NumberedEntry]
+    torn: list[str]
+    broken: list[str]
+    outside: list[str]
+
+
+class ChangesView(TypedDict):
+    """What a change has become: its entries, none when all was so before; whether it is `in_force` already; and the
+    route in the running table, null when that has lost it."""
+
+    changes: list[EntryView]
+    table: str
+    in_force: bool
+    route: RouteView | None
+
+
+def route_view(route: Route) -> RouteView:
     """What routes.yaml says of a route. Shares are in percent, as in the report."""
     methods = route.match.methods
     return {
@@ -26,7 +112,7 @@ def route_view(route: Route) -> dict[str, Any]:
     }
 
 
-def table_view(table: Table, faults: list[str]) -> dict[str, Any]:
+def table_view(table: Table, faults: list[str]) -> TableView:
     """The running table: `table` is the SHA-256 of the routes.yaml it was read from."""
     return {
         "table": table.digest,
@@ -37,13 +123,13 @@ def table_view(table: Table, faults: list[str]) -> dict[str, Any]:
     }
 
 
-def entry_view(entry: Entry) -> dict[str, Any]:
+def entry_view(entry: Entry) -> EntryView:
     """A ledger entry under the names it has in the file."""
-    view: dict[str, Any] = msgspec.to_builtins(entry)
+    view: EntryView = msgspec.to_builtins(entry)
     return view
 
 
-def history_view(history: History) -> dict[str, Any]:
+def history_view(history: History) -> HistoryView:
     """The entries, oldest first, and what is to be said of the file that holds them."""
     return {
         "entries": [
