@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: install demo test lint bench clean lock
+.PHONY: install demo test lint bench browser pictures clean lock
 
 install: $(STAMP)
 
@@ -27,8 +27,23 @@ $(STAMP): requirements/dev.txt pyproject.toml
 demo: install
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
-test: lint
+test: lint browser
 	@$(BIN)/python -m pytest $(ARGS)
+
+# The console is tested in a real browser. Where we may, we install it; elsewhere we say what is missing.
+CHROMIUM := command -v chromium || command -v chromium-browser || command -v google-chrome
+browser:
+	@if { $(CHROMIUM); } >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	  echo "Installing Chromium ..."; \
+	  apt-get update -qq >/dev/null 2>&1; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null 2>&1 || true; \
+	fi
+	@{ $(CHROMIUM); } >/dev/null 2>&1 || \
+	  echo "No Chromium here, so the console is not tested in a browser. On Debian: apt-get install chromium" >&2
+
+# New pictures for docs/images, from the running demo.
+pictures: install browser
+	@STRANGLER_PICTURES=docs/images $(BIN)/python -m pytest -q tests/end_to_end/test_console_browser.py
 
 lint: install
 	@$(BIN)/ruff check --quiet .

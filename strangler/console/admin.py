@@ -1,4 +1,4 @@
-"""The admin listener's application: every endpoint, as docs/commands.md lists them."""
+"""The admin listener's application: every endpoint and page, as docs/commands.md lists them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
+from strangler.console import compare_page, hands, login, looks, pages
 from strangler.console.answer import json_answer
 from strangler.console.changes import LARGEST_BODY, order, patch, rollback
 from strangler.console.compare import TURN, compare
@@ -15,11 +16,12 @@ from strangler.console.diagram import diagram
 from strangler.console.events import PULSE, Pulse, end_streams, events
 from strangler.console.fingerprint import fingerprint
 from strangler.console.guard import guard
+from strangler.console.live import Page
 from strangler.console.openapi import document
-from strangler.console.page import page
 from strangler.console.panel import PANEL, Panel
 from strangler.console.problems import problems
 from strangler.console.readings import asked, latency, releases, report
+from strangler.console.session import SESSIONS, Sessions
 from strangler.console.views import OneRoute, history_view, route_view, table_view
 from strangler.cutover import ledger
 from strangler.cutover.past import parse_moment, table_at
@@ -33,9 +35,24 @@ def make_app(panel: Panel) -> web.Application:
     app[PANEL] = panel
     app[PULSE] = Pulse()
     app[TURN] = asyncio.Lock()
+    app[SESSIONS] = Sessions(panel.token)
+    login.prepare(app)
     app.add_routes(
         [
-            web.get("/", page),
+            web.get("/", Page("board.html", pages.board).answer),
+            web.get("/routes/{name}", Page("route.html", pages.route).answer),
+            web.get("/routes/{name}/change", hands.ask),
+            web.post("/routes/{name}/change", hands.make),
+            web.get("/fingerprints/{id}", Page("fingerprint.html", pages.fingerprint).answer),
+            web.get("/history", Page("history.html", pages.history).answer),
+            web.get("/history/{number}", Page("entry.html", pages.entry).answer),
+            web.get("/compare", compare_page.ask),
+            web.post("/compare", compare_page.upload),
+            web.get("/diagram", Page("diagram.html", pages.diagram).answer),
+            web.get("/login", login.ask),
+            web.post("/login", login.begin),
+            web.post("/logout", login.end),
+            web.get("/static/{name}", looks.static),
             web.get("/healthz", _healthz),
             web.get("/readyz", _readyz),
             web.get("/metrics", _metrics),

@@ -1,11 +1,11 @@
-"""PATCH and rollback: the body checked, the file edited in a thread."""
+"""Changes of a route, by the API and by pages: the file edited in a thread, the ledger's entries given back."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
 
 import msgspec
 from aiohttp import web
@@ -50,49 +50,45 @@ class SteerRamp(TypedDict):
 
 SETTABLE: tuple[Edited, ...] = ("share", "shadow")
 KEYS = (*SETTABLE, "why")
+ORDERS: Final = ("pause", "resume", "skip")
 LARGEST_BODY = 64 * 1024
+
+#: A change: given the panel, the route, who makes it and why, it is made, and its entries come back.
+Deed = Callable[[Panel, str, str, str], list[Entry]]
 
 log = logging.getLogger("strangler.console")
 
 
-async def patch(request: web.Request) -> web.Response:
-    """Set a route's share, its shadow, or both."""
-    body = await _body(request, KEYS)
-    values: dict[Edited, str] = {key: settled_value(body[key]) for key in SETTABLE if key in body}
-    if not values:
-        raise Refusal(400, 'nothing to change: give "share", "shadow" or both, such as {"share": "25%"}')
+# -- what can be done ----------------------------------------------------------------------------------------
+
+
+def setting(values: Mapping[Edited, str]) -> Deed:
+    """Set a route's share, its shadow, or both. Raises BadValue at once for what is no share."""
+    settled: dict[Edited, str] = {key: settled_value(value) for key, value in values.items()}
 
     def carry_out(panel: Panel, name: str, who: str, why: str) -> list[Entry]:
         asked_for(panel.table(), name)
         told = verdict_line(panel.table(), panel.state, name)
         return _logged(
             change(panel.routes_file, panel.state, name, key, value, who=who, why=why, evidence=told)
-            for key, value in values.items()
+            for key, value in settled.items()
         )
 
-    return await _make(request, carry_out, body.get("why", ""))
+    return carry_out
 
 
-async def rollback(request: web.Request) -> web.Response:
-    """Give every caller of a route back to the legacy side."""
-    body = await _body(request, ("why", "to")) if request.can_read_body else {}
+def rolling_back(to: str | None) -> Deed:
+    """Lower the share of a route: to nothing, or as `roll_back` says."""
 
     def carry_out(panel: Panel, name: str, who: str, why: str) -> list[Entry]:
         told = verdict_line(panel.table(), panel.state, name)
-        entry = roll_back(
-            panel.routes_file, panel.state, name, body.get("to"), who=who, why=why, evidence=told
-        )
-        return _logged([entry])
+        return _logged([roll_back(panel.routes_file, panel.state, name, to, who=who, why=why, evidence=told)])
 
-    return await _make(request, carry_out, body.get("why", "rollback"))
+    return carry_out
 
 
-async def order(request: web.Request) -> web.Response:
-    """Pause the ramp of a route, let it go on, or take its next step without the gate."""
-    body = await _body(request, ("do", "why"))
-    do, why = body.get("do"), body.get("why", "")
-    if do not in ("pause", "resume", "skip"):
-        raise Refusal(400, 'say what to do: {"do": "pause"}, "resume" or "skip"')
+def ordering(do: str) -> Deed:
+    """Pause the ramp of a route, let it go on, or take its next step without the gate: one of `ORDERS`."""
 
     def carry_out(panel: Panel, name: str, who: str, why: str) -> list[Entry]:
         if do != "skip":
@@ -110,30 +106,18 @@ async def order(request: web.Request) -> web.Response:
             [change(panel.routes_file, panel.state, name, "share", share, who, reason, evidence=told)]
         )
 
-    return await _make(request, carry_out, why)
+    return carry_out
 
 
-async def _make(
-    request: web.Request, carry_out: Callable[[Panel, str, str, str], list[Entry]], why: str
-) -> web.Response:
-    panel, name, who = (
-        request.app[PANEL],
-        request.match_info["name"],
-        f"admin-api@{request.remote or 'unknown'}",
-    )
+async def carried_out(request: web.Request, deed: Deed, by: str, why: str) -> list[Entry]:
+    """Make a change, in a thread. `by` is where it comes from, as in `console@127.0.0.1`."""
+    panel, name = request.app[PANEL], request.match_info["name"]
     check_why(why)
-    work = asyncio.create_task(asyncio.to_thread(carry_out, panel, name, who, why))
+    work = asyncio.create_task(
+        asyncio.to_thread(deed, panel, name, f"{by}@{request.remote or 'unknown'}", why)
+    )
     # A caller who hangs up must not leave us not knowing whether the file was written.
-    entries = await asyncio.shield(work)
-    table = panel.table()
-    route = table.route(name)
-    answer: ChangesView = {
-        "changes": [entry_view(entry) for entry in entries],
-        "table": table.digest,
-        "in_force": not entries or table.digest == entries[-1].file_after,
-        "route": None if route is None else route_view(route),
-    }
-    return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
+    return await asyncio.shield(work)
 
 
 def _logged(made: Iterable[Entry | None]) -> list[Entry]:
@@ -143,6 +127,46 @@ def _logged(made: Iterable[Entry | None]) -> list[Entry]:
             log.info("%s: %s %s -> %s by %s", entry.route, entry.key, entry.from_, entry.to, entry.who)
             entries.append(entry)
     return entries
+
+
+# -- the API -------------------------------------------------------------------------------------------------
+
+
+async def patch(request: web.Request) -> web.Response:
+    """Set a route's share, its shadow, or both."""
+    body = await _body(request, KEYS)
+    values: dict[Edited, str] = {key: body[key] for key in SETTABLE if key in body}
+    if not values:
+        raise Refusal(400, 'nothing to change: give "share", "shadow" or both, such as {"share": "25%"}')
+    return await _answered(request, setting(values), body.get("why", ""))
+
+
+async def rollback(request: web.Request) -> web.Response:
+    """Give every caller of a route back to the legacy side."""
+    body = await _body(request, ("why", "to")) if request.can_read_body else {}
+    return await _answered(request, rolling_back(body.get("to")), body.get("why", "rollback"))
+
+
+async def order(request: web.Request) -> web.Response:
+    """Pause the ramp of a route, let it go on, or take its next step without the gate."""
+    body = await _body(request, ("do", "why"))
+    do = body.get("do")
+    if do not in ORDERS:
+        raise Refusal(400, 'say what to do: {"do": "pause"}, "resume" or "skip"')
+    return await _answered(request, ordering(do), body.get("why", ""))
+
+
+async def _answered(request: web.Request, deed: Deed, why: str) -> web.Response:
+    entries = await carried_out(request, deed, "admin-api", why)
+    table = request.app[PANEL].table()
+    route = table.route(request.match_info["name"])
+    answer: ChangesView = {
+        "changes": [entry_view(entry) for entry in entries],
+        "table": table.digest,
+        "in_force": not entries or table.digest == entries[-1].file_after,
+        "route": None if route is None else route_view(route),
+    }
+    return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
 
 
 async def _body(request: web.Request, allowed: tuple[str, ...]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Every endpoint of the admin listener: what it is asked, and what it answers. One entry each."""
+"""Every endpoint of the admin API: what it is asked, and what it answers. One entry each; pages have none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from strangler.console.views import ChangesView, HistoryView, OneRoute, TableVie
 from strangler.cutover.progress import Progress
 from strangler.cutover.question import Question
 from strangler.cutover.views import PastView
-from strangler.evidence import FingerprintDetail, Lately, Report, RouteLatency, RouteReleases
+from strangler.evidence import Comparison, FingerprintDetail, Lately, Report, RouteLatency, RouteReleases
 
 #: The problems of a change.
 _CHANGING: Final = (400, 404, 409, 413, 503)
@@ -21,6 +21,13 @@ class Health(TypedDict):
     """Whether the process lives."""
 
     status: Literal["ok"]
+
+
+class TwoReports(TypedDict):
+    """Two reports, of `strangler report --json` or of this API."""
+
+    before: Report
+    after: Report
 
 
 class Readiness(TypedDict):
@@ -66,7 +73,6 @@ _LEGACY: Final = Parameter("legacy", "a release of the legacy side; with `extrac
 _EXTRACTED: Final = Parameter("extracted", "a release of the extracted side; with `legacy`")
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
-    Endpoint("get", "/", "A page for people", media=("text/html",), problems=(503,)),
     Endpoint("get", "/healthz", "Whether the process lives", {200: Health}, is_open=True),
     Endpoint(
         "get", "/readyz", "Whether the process observes", {200: Readiness, 503: Readiness}, is_open=True
@@ -152,6 +158,22 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
         {200: FingerprintDetail},
         parameters=(Parameter("id", "the id of a fingerprint", "path", required=True),),
         problems=(404, 503),
+    ),
+    Endpoint(
+        "post",
+        "/api/v1/compare",
+        "What became of every difference from one report to another",
+        {200: Comparison},
+        body=TwoReports,
+        problems=(400, 413),
+    ),
+    Endpoint(
+        "get",
+        "/api/v1/diagram",
+        "The running table as a picture",
+        media=("text/plain", "image/svg+xml"),
+        parameters=(Parameter("format", "how it is drawn", choices=("mermaid", "svg")),),
+        problems=(400,),
     ),
     Endpoint(
         "get",

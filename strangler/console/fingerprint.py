@@ -14,23 +14,24 @@ from strangler.console.detail import detail_view
 from strangler.console.panel import PANEL, Panel
 from strangler.console.problems import Refusal
 from strangler.cutover.report import fingerprint_on
+from strangler.evidence import FingerprintDetail
 from strangler.routes import Table
 
 
 async def fingerprint(request: web.Request) -> web.Response:
     """The fingerprint with its examples, its request and its rules."""
     panel, identity = request.app[PANEL], request.match_info["id"]
-    answer = await asyncio.to_thread(_told, panel, panel.table(), identity)
-    if answer is None:
-        raise Refusal(404, f"no fingerprint has the id {identity[:60]!a}")
+    answer = await asyncio.to_thread(lambda: msgspec.json.encode(fingerprint_view(panel, identity)))
     return web.Response(body=answer, content_type="application/json", headers={"Cache-Control": "no-store"})
 
 
-def _told(panel: Panel, table: Table, identity: str) -> bytes | None:
+def fingerprint_view(panel: Panel, identity: str) -> FingerprintDetail:
+    """The fingerprint of that identity, with all that is known of it. Raises Refusal, evidence.StoreError."""
     found = fingerprint_on(panel.state, identity)
     if found is None:
-        return None
-    return msgspec.json.encode(detail_view(found, table, _base(panel, table), time.time()))
+        raise Refusal(404, f"no fingerprint has the id {identity[:60]!a}")
+    table = panel.table()
+    return detail_view(found, table, _base(panel, table), time.time())
 
 
 def _base(panel: Panel, table: Table) -> str:

@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457): one function gives the status code of each."""
+"""Errors as problems (RFC 9457), or as a page for a browser: one function gives the status code of each."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from strangler.compare import printable
+from strangler.console import looks
 from strangler.cutover import BadValue, CannotWrite, UnknownReleases, UnknownRoute
 from strangler.evidence import ReportError, StoreError
 from strangler.routes import CannotEdit, Faults
@@ -77,18 +79,29 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return await handler(request)
     except web.HTTPException as error:
         kept = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-        return problem(error.status, _explained(error, request), kept)
+        return _told(request, error.status, _explained(error, request), kept)
     except Exception as error:
         status = status_of(error)
         if status == 500:
             log.exception("%s %s failed", request.method, request.path)
-            return problem(500, "the console failed; its log says more")
-        return problem(status, str(error), error.headers if isinstance(error, Refusal) else None)
+            return _told(request, 500, "the console failed; its log says more")
+        return _told(request, status, str(error), error.headers if isinstance(error, Refusal) else None)
+
+
+def _told(
+    request: web.Request, status: int, detail: str, headers: dict[str, str] | None = None
+) -> web.Response:
+    if not looks.is_for_people(request):
+        return problem(status, detail, headers)
+    values = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    page = looks.whole("error.html", values, status)
+    page.headers.update(headers or {})
+    return page
 
 
 def _explained(error: web.HTTPException, request: web.Request) -> str:
     if error.status == 404:
-        return f"nothing is at {request.path}; docs/commands.md lists the endpoints"
+        return f"nothing is at {printable(request.path, 200)}; docs/commands.md lists the endpoints"
     if error.status == 405:
         return f"{request.method} is not for {request.path}; it takes {error.headers.get('Allow', '')}"
     return error.text or error.reason

@@ -31,14 +31,16 @@ from strangler.evidence.step import Check, Seen, StepGate, StepVerdict, alarm, d
 from strangler.evidence.store import Store
 from strangler.evidence.tally import Histogram, Tally
 from strangler.evidence.verdict import Gate, Verdict, judge, number, percent
-from strangler.evidence.views import changes_view, worse_for_certain
+from strangler.evidence.views import Comparison, changes_view, worse_for_certain
 from strangler.evidence.window import Snapshot, extracted_rate, legacy_rate, seen_since, snapshot
+from strangler.evidence.words import noise_lines
 
 __all__ = [
     "Acceptance",
     "Change",
     "Changes",
     "Check",
+    "Comparison",
     "Evidence",
     "Example",
     "FingerprintDetail",
@@ -99,6 +101,7 @@ __all__ = [
     "latency_view",
     "legacy_rate",
     "markdown",
+    "noise_lines",
     "number",
     "outcomes_of",
     "percent",

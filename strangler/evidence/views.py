@@ -3,12 +3,60 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Final
+from typing import TypedDict
 
-from strangler.evidence.changes import Change, Changes
-from strangler.evidence.shape import RouteReport
+from strangler.evidence.changes import Change, Changes, Direction
+from strangler.evidence.changes import Seen as SeenIn
+from strangler.evidence.shape import FingerprintEntry, MatchRate, ReleasePair, RouteReport
+from strangler.evidence.verdict import Answer
 
-_LISTS: Final = ("new", "fixed", "unseen", "worse", "better", "persisting")
+
+class SeenCount(TypedDict):
+    """How often a fingerprint was seen in one report, and among how many pairs."""
+
+    count: int
+    pairs: int
+
+
+class ChangeEntry(TypedDict):
+    """One fingerprint in both reports, as the later one to have it shows it."""
+
+    route: str
+    fingerprint: FingerprintEntry
+    before: SeenCount
+    after: SeenCount
+
+
+class RouteShort(TypedDict):
+    """A route of one report, in short."""
+
+    releases: ReleasePair
+    verdict: Answer
+    match_rate: MatchRate
+
+
+class RouteChangeEntry(TypedDict):
+    """A route that is in both reports. `direction` is that of its match rate."""
+
+    route: str
+    direction: Direction
+    before: RouteShort
+    after: RouteShort
+
+
+class Comparison(TypedDict):
+    """What became of two reports: see docs/commands.md, `strangler compare`. Each list has the worst first."""
+
+    got_worse: bool
+    comparable: bool
+    why_not: list[str]
+    new: list[ChangeEntry]
+    fixed: list[ChangeEntry]
+    unseen: list[ChangeEntry]
+    worse: list[ChangeEntry]
+    better: list[ChangeEntry]
+    persisting: list[ChangeEntry]
+    routes: list[RouteChangeEntry]
 
 
 def worse_for_certain(changes: Changes) -> bool:
@@ -19,13 +67,18 @@ def worse_for_certain(changes: Changes) -> bool:
     return known.got_worse
 
 
-def changes_view(changes: Changes) -> dict[str, Any]:
+def changes_view(changes: Changes) -> Comparison:
     """The lists of changes, each with the worst first, and the routes that are in both reports."""
     return {
         "got_worse": worse_for_certain(changes),
         "comparable": changes.comparable,
         "why_not": list(changes.why_not),
-        **{name: [_change(each) for each in getattr(changes, name)] for name in _LISTS},
+        "new": [_change(each) for each in changes.new],
+        "fixed": [_change(each) for each in changes.fixed],
+        "unseen": [_change(each) for each in changes.unseen],
+        "worse": [_change(each) for each in changes.worse],
+        "better": [_change(each) for each in changes.better],
+        "persisting": [_change(each) for each in changes.persisting],
         "routes": [
             {
                 "route": each.route,
@@ -38,15 +91,18 @@ def changes_view(changes: Changes) -> dict[str, Any]:
     }
 
 
-def _change(change: Change) -> dict[str, Any]:
-    before, after = change.before, change.after
+def _change(change: Change) -> ChangeEntry:
     return {
         "route": change.route,
         "fingerprint": change.entry,
-        "before": {"count": before.count, "pairs": before.pairs},
-        "after": {"count": after.count, "pairs": after.pairs},
+        "before": _count(change.before),
+        "after": _count(change.after),
     }
 
 
-def _short(route: RouteReport) -> dict[str, Any]:
+def _count(seen: SeenIn) -> SeenCount:
+    return {"count": seen.count, "pairs": seen.pairs}
+
+
+def _short(route: RouteReport) -> RouteShort:
     return {"releases": route["releases"], "verdict": route["verdict"], "match_rate": route["match_rate"]}

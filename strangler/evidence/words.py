@@ -90,7 +90,7 @@ def _standing(route: RouteReport) -> Iterator[tuple[str, str]]:
             (each["path"] or f"the {each['kind']}", each["count"]) for each in transient["fingerprints"][:5]
         ]
         yield "gone when asked again", listed(gone) + (within if gone else "")
-    yield "noise", "; ".join(_noise(each) for each in route.get("noise", ()))
+    yield "noise", "; ".join(noise_lines(route.get("noise", ())))
     yield (
         "accepted",
         "; ".join(
@@ -113,6 +113,11 @@ _FINDINGS = {
     "refused": "noise, but routes.yaml says exact",
     "never_alone": "not noise",
 }
+
+
+def noise_lines(entries: Iterable[NoiseEntry]) -> list[str]:
+    """What is known of each field that differs by itself, and why it counts as noise or does not."""
+    return [_noise(each) for each in entries]
 
 
 def _noise(each: NoiseEntry) -> str:

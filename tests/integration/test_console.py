@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 
 from strangler.console import events
 from strangler.evidence import Sample, Store, sampled
-from tests.support.console import HOSTILE, TEXT, Console, FakePanel, make_panel, observe, serving
+from tests.support.console import HOSTILE, Console, FakePanel, make_panel, observe, serving
 
 
 @pytest.fixture
@@ -133,40 +132,6 @@ async def test_evidence_that_cannot_be_read_is_a_503(console: Console) -> None:
     status, body = await console.ask("GET", "/api/v1/report")
     assert status == 503
     assert "evidence.sqlite3" in body["detail"]
-
-
-class _Tags(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        assert not [name for name, _ in attrs if name.startswith("on")]
-
-
-async def test_the_page_shows_every_route_and_nothing_runs_in_it(console: Console) -> None:
-    observe(console.panel.state)
-    console.panel.wrong = [f"routes.yaml:3:1: error: {HOSTILE}"]
-    async with console.client.get("/") as answer:
-        text = await answer.text()
-        policy = answer.headers["Content-Security-Policy"]
-        assert answer.content_type == "text/html"
-    assert "default-src 'none'" in policy
-    assert "unsafe" not in policy
-    tags = _Tags()
-    tags.feed(text)
-    assert "script" not in tags.tags
-    assert "b" not in tags.tags
-    assert "&lt;b&gt;&amp;pay" in text
-    assert "0.00%" in text
-    assert "inconclusive" in text
-    assert "1 breaking difference" in text
-
-
-async def test_the_page_of_no_routes(console: Console) -> None:
-    console.panel.routes_file.write_text(TEXT[: TEXT.index("routes:")])
-    assert "no routes" in (await console.ask("GET", "/"))[1]
 
 
 async def _event(stream: aiohttp.StreamReader) -> tuple[str, Any]:

@@ -92,7 +92,8 @@ async def serving(panel: FakePanel) -> AsyncIterator[Console]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port: int = runner.addresses[0][1]
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
+    jar = aiohttp.CookieJar(unsafe=True)  # cookies of an address, as a browser keeps them
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", cookie_jar=jar) as client:
         try:
             yield Console(panel, client, runner, port)
         finally:
