@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, cast
 
 import msgspec
 
-from strangler.compare import SEVERITIES, Severity
+from strangler.compare import SEVERITIES, Severity, printable
 from strangler.evidence.bounds import match_interval
 from strangler.evidence.shape import SCHEMA, FingerprintEntry, Report, RouteReport
 
@@ -145,7 +145,7 @@ def _routes(document: Any, which: str) -> dict[str, RouteReport]:
     for name, route in routes.items():
         fault = _counts_fault(route)
         if fault:
-            raise ReportError(f"{which}: not a report: route {name}: {fault}")
+            raise ReportError(f"{which}: not a report: route {printable(name, 200)}: {fault}")
     return routes
 
 
@@ -167,21 +167,21 @@ def _counts_fault(route: RouteReport) -> str | None:
 
 def _why_not(old: dict[str, RouteReport], new: dict[str, RouteReport]) -> Iterator[str]:
     for name in sorted(old.keys() - new.keys()):
-        yield f"route {name} is only in the report before"
+        yield f"route {printable(name, 200)} is only in the report before"
     for name in sorted(new.keys() - old.keys()):
-        yield f"route {name} is only in the report after"
+        yield f"route {printable(name, 200)} is only in the report after"
     if not old and not new:
         yield "neither report has a route"
     shared = [(name, _pairs(old[name]), _pairs(new[name])) for name in old if name in new]
     for name, before, after in shared:
         if (before == 0) != (after == 0):
-            yield f"route {name}: no pair in the report {'after' if before else 'before'}"
+            yield f"route {printable(name, 200)}: no pair in the report {'after' if before else 'before'}"
     for name in sorted(old.keys() & new.keys()):
         if (rules := _rules(old[name])) is not None and (others := _rules(new[name])) is not None:
             if gone := sorted(rules - others):
-                yield f"route {name}: the report after was made without the rule {gone[0]}"
+                yield f"route {printable(name, 200)}: the report after was made without the rule {printable(gone[0], 200)}"
             if added := sorted(others - rules):
-                yield f"route {name}: the report before was made without the rule {added[0]}"
+                yield f"route {printable(name, 200)}: the report before was made without the rule {printable(added[0], 200)}"
     if shared and not any(before and after for _, before, after in shared):
         yield "no route has pairs in both reports"
 

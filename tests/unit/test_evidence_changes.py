@@ -98,6 +98,11 @@ def test_other_routes_cannot_be_compared() -> None:
     assert [route.route for route in changes.routes] == ["b"]
 
 
+def test_what_a_hostile_report_says_stays_on_its_line() -> None:
+    changes = compare_reports(made(10, ("a\n\x1b[2Jb",)), made(10, ("b",)))
+    assert all(line.isprintable() for line in changes.why_not)
+
+
 def test_nothing_seen_on_one_side_cannot_be_compared() -> None:
     changes = compare_reports(made(10, a=3), made(0))
     assert "route payment-read: no pair in the report after" in changes.why_not
