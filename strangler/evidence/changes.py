@@ -179,9 +179,11 @@ def _why_not(old: dict[str, RouteReport], new: dict[str, RouteReport]) -> Iterat
     for name in sorted(old.keys() & new.keys()):
         if (rules := _rules(old[name])) is not None and (others := _rules(new[name])) is not None:
             if gone := sorted(rules - others):
-                yield f"route {printable(name, 200)}: the report after was made without the rule {printable(gone[0], 200)}"
+                rule = printable(gone[0], 200)
+                yield f"route {printable(name, 200)}: the report after was made without the rule {rule}"
             if added := sorted(others - rules):
-                yield f"route {printable(name, 200)}: the report before was made without the rule {printable(added[0], 200)}"
+                rule = printable(added[0], 200)
+                yield f"route {printable(name, 200)}: the report before was made without the rule {rule}"
     if shared and not any(before and after for _, before, after in shared):
         yield "no route has pairs in both reports"
 

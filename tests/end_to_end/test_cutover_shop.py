@@ -18,6 +18,7 @@ from demo.screen import Screen
 from demo.stage import Stage
 from tests.support.proxy import load
 from tests.support.raw import until
+from tests.support.servers import application
 
 RAMP = """\
     fallback: {fallback}
@@ -53,14 +54,8 @@ class Front:
 async def fronted(front: Front) -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_route("*", "/{rest:.*}", front.answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        async with aiohttp.ClientSession(auto_decompress=False) as front.session:
-            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with aiohttp.ClientSession(auto_decompress=False) as front.session, application(app) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def share(routes: Path) -> str:

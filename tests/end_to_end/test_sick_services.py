@@ -13,6 +13,7 @@ from aiohttp import web
 
 from tests.support.proxy import load, proxy, service
 from tests.support.raw import ok, until
+from tests.support.servers import stop
 
 ROUTES = """\
 version: 1
@@ -52,9 +53,9 @@ class Sick:
     async def die(self) -> None:
         """Nobody listens any more, and every connection is cut."""
         self.how = "dead"
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        server, self._server = self._server, None
+        if server is not None:
+            await stop(server)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):

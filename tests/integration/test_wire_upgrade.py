@@ -9,6 +9,7 @@ from aiohttp import web
 
 from tests.support.gateway import gateway, get
 from tests.support.raw import Conversation, ok, read_head, until
+from tests.support.servers import application
 from tests.support.wire import Arrived, caller, hear, recording
 
 ASK = get("/chat", "Connection: keep-alive, Upgrade", "Upgrade: chat/1", "X-Mine: 1")
@@ -179,15 +180,16 @@ async def test_a_websocket_with_its_extensions_and_close_codes(tmp_path: Path) -
 
     app = web.Application()
     app.router.add_get("/ws", serve)
-    runner = web.AppRunner(app, shutdown_timeout=1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
 
     async def unused(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(-1)
 
-    async with gateway(tmp_path, unused, observer=False) as made, aiohttp.ClientSession() as session:
-        made.pools["old"].port = runner.addresses[0][1]
+    async with (
+        application(app) as port,
+        gateway(tmp_path, unused, observer=False) as made,
+        aiohttp.ClientSession() as session,
+    ):
+        made.pools["old"].port = port
         url = f"http://127.0.0.1:{made.port}/ws"
         async with session.ws_connect(url, protocols=("chat",), compress=15) as socket:
             assert (socket.protocol, socket.compress) == ("chat", 15)
@@ -199,7 +201,6 @@ async def test_a_websocket_with_its_extensions_and_close_codes(tmp_path: Path) -
             await socket.close(code=4002)
         await until(lambda: 4002 in closed)
         await until(lambda: made.pools["old"].open == 0)
-    await runner.cleanup()
 
 
 async def test_a_chunked_body_behind_an_upgrade_is_a_body(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from strangler.cutover import read_table
 from strangler.cutover.report import report_on
 from strangler.evidence import Example, Lately, Observation, Outcome, Releases, Ring, Store, lately
 from strangler.routes import Table
+from tests.support.servers import at_a_port
 
 TEXT = """\
 version: 1
@@ -88,16 +89,12 @@ class Console:
 @asynccontextmanager
 async def serving(panel: FakePanel) -> AsyncIterator[Console]:
     runner = web.AppRunner(make_app(panel), access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port: int = runner.addresses[0][1]
     jar = aiohttp.CookieJar(unsafe=True)  # cookies of an address, as a browser keeps them
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", cookie_jar=jar) as client:
-        try:
-            yield Console(panel, client, runner, port)
-        finally:
-            await runner.cleanup()
+    async with (
+        at_a_port(runner) as port,
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}", cookie_jar=jar) as client,
+    ):
+        yield Console(panel, client, runner, port)
 
 
 def make_panel(folder: Path) -> FakePanel:

@@ -18,6 +18,7 @@ from strangler.gateway.services import Service, Services
 from strangler.http.pool import Pool, pool_to
 from strangler.routes import Router, Table, parse
 from tests.support.raw import Conversation, answering, read_head, serving, until
+from tests.support.servers import stop
 
 ROUTES = """
 version: 1
@@ -110,7 +111,7 @@ async def gateway(
         made = Gateway(0, sheet, pools, listener, table, services)
         if observer:
             takes = await asyncio.start_unix_server(_taking(made), str(tmp_path / "feed"))
-            stack.callback(takes.close)
+            stack.push_async_callback(stop, takes)
             feed.start()
             await until(lambda: bool(made.hellos))
         loop = asyncio.get_running_loop()
@@ -119,7 +120,7 @@ async def gateway(
         try:
             yield made
         finally:
-            server.close()
+            await stop(server)
             await listener.shutdown(1)
             await feed.stop()
             for pool in by_endpoint.values():

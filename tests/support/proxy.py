@@ -16,6 +16,7 @@ import psutil
 from aiohttp import web
 
 from tests.support.raw import until
+from tests.support.servers import application
 
 ROUTES = """\
 version: 1
@@ -135,14 +136,8 @@ async def service(answer: Callable[[web.Request], web.Response], *, release: str
 
     app = web.Application()
     app.router.add_route("*", "/{rest:.*}", handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
+    async with application(app) as port:
+        yield port
 
 
 @dataclass

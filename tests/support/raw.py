@@ -7,6 +7,8 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from tests.support.servers import stop
+
 Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -31,7 +33,7 @@ async def serving(conversation: Conversation, *, tls: ssl.SSLContext | None = No
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        server.close()
+        await stop(server)
         for task in list(open_tasks):
             task.cancel()
         if open_tasks:
