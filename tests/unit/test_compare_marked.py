@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strangler.compare import Answered, Line, Redactor, compare, compile_rules, marked
@@ -152,6 +152,7 @@ BODIES = st.lists(VALUES, max_size=4) | st.dictionaries(st.sampled_from("abc"), 
 JSON = (("content-type", "application/json"),)
 
 
+@settings(deadline=None)
 @given(BODIES, BODIES)
 def test_something_is_marked_exactly_when_the_comparison_finds_a_difference(
     legacy: Any, extracted: Any
@@ -165,6 +166,7 @@ def test_something_is_marked_exactly_when_the_comparison_finds_a_difference(
     assert {difference.path for difference in found.differences} <= marks
 
 
+@settings(deadline=None)
 @given(BODIES, st.randoms(use_true_random=False))
 def test_members_in_another_order_are_never_marked(body: Any, chance: random.Random) -> None:
     def shuffled(value: Any) -> Any:
@@ -270,6 +272,7 @@ def test_bytes_that_were_no_text_are_compared_as_they_were_kept() -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_no_text_is_too_odd_for_it(legacy: str, extracted: str) -> None:
     for body in (legacy, f"[{legacy}", f'{{"{legacy}'):

@@ -346,6 +346,7 @@ def test_what_is_accepted_already_says_until_when() -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1, max_size=40))
 def test_any_member_can_be_named_by_its_rule(name: str) -> None:
     legacy, extracted = ({"members": {name: value}} for value in (1, 2))

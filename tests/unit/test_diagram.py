@@ -12,7 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strangler.compare import fault
@@ -267,6 +267,7 @@ ATTRIBUTES = {
 }
 
 
+@settings(deadline=None)
 @given(TABLES)
 def test_a_drawing_is_xml_without_a_foreign_element(given: Table) -> None:
     drawn = picture(given)
@@ -295,6 +296,7 @@ KNOWN = (
 LINES = re.compile(f"    (?:{'|'.join(KNOWN)})")
 
 
+@settings(deadline=None)
 @given(TABLES)
 def test_mermaid_text_is_nothing_but_the_lines_it_should_be(given: Table) -> None:
     text = mermaid(picture(given))
