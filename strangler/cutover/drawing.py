@@ -139,12 +139,19 @@ def _row(card: Card, bands: list[Band]) -> str:
         _tag("rect", cls=f"dg-fill-{stage}", x=CARD_LEFT, y=card.top, width=5, height=card.height, rx=2.5,
              fill=_COLOURS[stage])
     )  # fmt: skip
-    room = (_BAR_LEFT if row is not None else CARD_RIGHT) - CARD_LEFT - 34
+    room = (_BAR_LEFT if row is not None else CARD_RIGHT) - CARD_LEFT - 30
     name, claims = ("everything else", "what no route claims") if row is None else (row.name, row.claims)
     parts.append(_text(CARD_LEFT + 18, card.middle - 5, _fitted(name, room / 14), 14, weight=600))
-    family = _SANS if row is None or row.is_group else _MONO
+    is_code = row is not None and not row.is_group
     parts.append(
-        _text(CARD_LEFT + 18, card.middle + 13, _fitted(claims, room / 12), 12, family=family, opacity=_FAINT)
+        _text(
+            CARD_LEFT + 18,
+            card.middle + 13,
+            _fitted(claims, room / 12, mono=is_code),
+            12,
+            family=_MONO if is_code else "",
+            opacity=_FAINT,
+        )
     )
     if row is not None:
         parts += _share(row, card)
@@ -302,28 +309,34 @@ def _safe(text: str) -> str:
     return escape("\n".join(printable(line, len(line) * 10 + 1) for line in text.split("\n")))
 
 
-def _fitted(text: str, room: float) -> str:
+def _fitted(text: str, room: float, *, mono: bool = False) -> str:
     """The text cut in its middle to a width in its own size: nobody measures text here, so it is a guess on the wide
     side."""
     text = printable(text, 400)
-    if sum(map(_wide, text)) <= room:
+    if _width(text, mono) <= room:
         return text
-    head = _taken(text, room * 0.62)
-    tail = _taken(text[::-1], room - sum(map(_wide, head)) - 1)[::-1]
+    head = _taken(text, room * 0.62, mono)
+    tail = _taken(text[::-1], room - _width(head, mono) - 1, mono)[::-1]
     return f"{head}…{tail}"
 
 
-def _taken(text: str, room: float) -> str:
+def _taken(text: str, room: float, mono: bool) -> str:
     for place, character in enumerate(text):
-        room -= _wide(character)
+        room -= _width(character, mono)
         if room < 0:
             return text[:place]
     return text
 
 
-def _wide(character: str) -> float:
+def _width(text: str, mono: bool) -> float:
+    return sum(_wide(character, mono) for character in text)
+
+
+def _wide(character: str, mono: bool) -> float:
     if east_asian_width(character) in "WF":
         return 1.05
+    if mono:
+        return 0.61
     if character in "MWmw@%":
         return 1.1 if character.isupper() else 0.97
     return 0.7 if character.isupper() else 0.61
