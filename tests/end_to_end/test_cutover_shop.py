@@ -64,6 +64,7 @@ def share(routes: Path) -> str:
 
 
 @pytest.mark.parametrize("fallback", ["true", "false"])
+@pytest.mark.timeout(300)  # a whole ramp, and then half of another one
 async def test_a_ramp_of_the_shop(tmp_path: Path, fallback: str, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "logs").mkdir()
     async with Processes(tmp_path / "logs") as processes:

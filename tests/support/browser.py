@@ -42,7 +42,7 @@ async def page(running: Browser, base: str, **options: Any) -> AsyncIterator[Pag
     complaints: list[str] = []
     context = await running.new_context(base_url=base, **options)
     opened = await context.new_page()
-    opened.set_default_timeout(20_000)
+    opened.set_default_timeout(60_000)
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     opened.on(
         "console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None
