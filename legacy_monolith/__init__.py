@@ -8,8 +8,9 @@ A database that does not exist yet is created and filled with seed data, the sam
 
 Each bounded context is a module that owns its tables, and the functions of that module are the only door
 to them: `catalogue` (what is sold), `stock` (where it lies), `accounts` (who buys), `payments` (what was
-taken) and `orders` (what was promised). `orders.place` goes through all the other doors inside one
-transaction; that is what makes this a monolith, and what an extraction has to take apart.
+taken) and `orders` (what was promised). Orders reach stock and payments through `ports` only. `orders.place`
+goes through all doors inside one transaction; that is what makes this a monolith, and what an extraction has
+to take apart.
 
 `web` answers HTTP, `database` opens the file, `seed` fills it, `money` says how cents look on the wire.
 """

@@ -10,6 +10,8 @@ from legacy_monolith.transactions import transaction
 
 APPLICATION_ID = 0x53484F50  # "SHOP", in the header of the file: https://www.sqlite.org/fileformat.html
 SCHEMA = (*catalogue.SCHEMA, *stock.SCHEMA, *accounts.SCHEMA, *payments.SCHEMA, *orders.SCHEMA)
+# What was added when there were databases already: to an old file as to a new one.
+LATER_SCHEMA = (*stock.LATER_SCHEMA, *orders.LATER_SCHEMA)
 BUSY_SECONDS = 2.0
 
 
@@ -50,9 +52,16 @@ def _prepare(db: sqlite3.Connection, path: Path, fill: Callable[[sqlite3.Connect
         if _is_new(db):  # asked again under the lock: another process may have been first
             for statement in SCHEMA:
                 db.execute(statement)
+            _bring_up_to_date(db)
             fill(db)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    _check_ours(db, path)
+        _check_ours(db, path)
+        _bring_up_to_date(db)
+
+
+def _bring_up_to_date(db: sqlite3.Connection) -> None:
+    for statement in LATER_SCHEMA:
+        db.execute(statement)
 
 
 def _is_new(db: sqlite3.Connection) -> bool:

@@ -1,12 +1,17 @@
-"""Orders: what the shop has promised, and the one transaction in which it promises."""
+"""Orders: what the shop has promised, and the one transaction in which it promises.
+
+A row of `orders` is a promise: the goods are set aside and the money is taken. An order that is still being
+placed is a draft, and has no row yet.
+"""
 
 import sqlite3
-from dataclasses import dataclass
 
-from legacy_monolith import accounts, catalogue, money, payments, stock
+from legacy_monolith import accounts, catalogue, money, payments
+from legacy_monolith.drafts import Draft, Line
 from legacy_monolith.errors import UnknownReference
+from legacy_monolith.in_transaction import PAYMENTS, STOCK
 from legacy_monolith.order_request import Item, OrderRequest
-from legacy_monolith.transactions import transaction
+from legacy_monolith.transactions import next_id, transaction
 
 SCHEMA = (
     """CREATE TABLE orders (
@@ -28,17 +33,13 @@ SCHEMA = (
     "INSERT INTO sqlite_sequence (name, seq) VALUES ('orders', 10000)",
 )
 
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    sku: str
-    quantity: int
-    unit_price_cents: int
-    tax_cents: int
-
-    @property
-    def total_cents(self) -> int:
-        return self.quantity * self.unit_price_cents
+LATER_SCHEMA = (
+    # The payments of orders whose money a service has taken: it has the payment, we have its number.
+    """CREATE TABLE IF NOT EXISTS payments_elsewhere (
+        order_id INTEGER PRIMARY KEY REFERENCES orders,
+        payment_id INTEGER NOT NULL UNIQUE
+    )""",
+)
 
 
 def place(db: sqlite3.Connection, wanted: OrderRequest, at: str) -> int:
@@ -53,23 +54,47 @@ def place(db: sqlite3.Connection, wanted: OrderRequest, at: str) -> int:
 
 def place_within(db: sqlite3.Connection, wanted: OrderRequest, at: str) -> int:
     """Place an order as a part of a transaction that the caller holds, and undoes if this raises."""
+    draft = prepare(db, wanted, at)
+    STOCK.reserve(db, draft)
+    PAYMENTS.charge(db, draft)
+    STOCK.confirm(db, draft)
+    confirm(db, draft)
+    return draft.order_id
+
+
+def prepare(db: sqlite3.Connection, wanted: OrderRequest, at: str) -> Draft:
+    """Price an order and give it its numbers; nothing is promised by that. Raises UnknownReference."""
     if not accounts.exists(db, wanted.account_id):
         raise UnknownReference(f"there is no account {wanted.account_id}")
-    lines = [_priced(db, item) for item in wanted.items]
-    for line in lines:
-        stock.reserve(db, line.sku, line.quantity)
-    order_id = _write(db, wanted.account_id, lines, at)
-    payments.take(
-        db,
+    return Draft(
+        lines=tuple(_priced(db, item) for item in wanted.items),
+        order_id=next_id(db, "orders"),
+        payment_id=payments.next_payment_id(db),
         account_id=wanted.account_id,
-        order_id=order_id,
         method=wanted.method,
         card=wanted.card,
-        amount_cents=_total(lines),
-        tax_cents=_tax(lines),
         at=at,
     )
-    return order_id
+
+
+def confirm(db: sqlite3.Connection, draft: Draft, *, paid_elsewhere: bool = False) -> None:
+    """Promise it: from here on it is an order. Whether a service has the payment, `paid_elsewhere` says."""
+    db.execute(
+        "INSERT INTO orders (order_id, account_id, total_cents, tax_cents, placed_at) VALUES (?, ?, ?, ?, ?)",
+        (draft.order_id, draft.account_id, draft.total_cents, draft.tax_cents, draft.at),
+    )
+    db.executemany(
+        "INSERT INTO order_lines (order_id, line, sku, quantity, unit_price_cents) VALUES (?, ?, ?, ?, ?)",
+        [
+            (draft.order_id, number, line.sku, line.quantity, line.unit_price_cents)
+            for number, line in enumerate(draft.lines, 1)
+        ],
+    )
+    if paid_elsewhere:
+        db.execute(
+            "INSERT INTO payments_elsewhere (order_id, payment_id) VALUES (?, ?)",
+            (draft.order_id, draft.payment_id),
+        )
 
 
 def find(db: sqlite3.Connection, order_id: int) -> dict[str, object] | None:
@@ -87,7 +112,7 @@ def find(db: sqlite3.Connection, order_id: int) -> dict[str, object] | None:
     return {
         "order_id": order_id,
         "account_id": account_id,
-        "payment_id": payments.id_for_order(db, order_id),
+        "payment_id": _payment_id(db, order_id),
         "placed_at": placed_at,
         "total": money.to_wire(total_cents),
         "tax": money.to_wire(tax_cents),
@@ -98,33 +123,16 @@ def find(db: sqlite3.Connection, order_id: int) -> dict[str, object] | None:
     }
 
 
-def _priced(db: sqlite3.Connection, item: Item) -> _Line:
+def _payment_id(db: sqlite3.Connection, order_id: int) -> int:
+    row: tuple[int] | None = db.execute(
+        "SELECT payment_id FROM payments_elsewhere WHERE order_id = ?", (order_id,)
+    ).fetchone()
+    return row[0] if row else payments.id_for_order(db, order_id)
+
+
+def _priced(db: sqlite3.Connection, item: Item) -> Line:
     product = catalogue.find(db, item.sku)
     if product is None:
         raise UnknownReference(f"there is no product {item.sku}")
     tax_cents = money.tax_within(item.quantity * product.price_cents, product.tax_percent)
-    return _Line(item.sku, item.quantity, product.price_cents, tax_cents)
-
-
-def _total(lines: list[_Line]) -> int:
-    return sum(line.total_cents for line in lines)
-
-
-def _tax(lines: list[_Line]) -> int:
-    return sum(line.tax_cents for line in lines)
-
-
-def _write(db: sqlite3.Connection, account_id: int, lines: list[_Line], at: str) -> int:
-    row: tuple[int] = db.execute(
-        """INSERT INTO orders (account_id, total_cents, tax_cents, placed_at)
-        VALUES (?, ?, ?, ?) RETURNING order_id""",
-        (account_id, _total(lines), _tax(lines), at),
-    ).fetchone()
-    db.executemany(
-        "INSERT INTO order_lines (order_id, line, sku, quantity, unit_price_cents) VALUES (?, ?, ?, ?, ?)",
-        [
-            (row[0], number, line.sku, line.quantity, line.unit_price_cents)
-            for number, line in enumerate(lines, 1)
-        ],
-    )
-    return row[0]
+    return Line(item.sku, item.quantity, product.price_cents, tax_cents)

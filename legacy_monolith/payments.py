@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from legacy_monolith import accounts, money
 from legacy_monolith.errors import NotPaid
+from legacy_monolith.transactions import next_id
 
 Method = Literal["card", "balance"]
 
@@ -61,9 +62,15 @@ def amount(db: sqlite3.Connection, payment_id: int) -> int:
     return row[0]
 
 
+def next_payment_id(db: sqlite3.Connection) -> int:
+    """Give the number of the next payment, which may be taken here or by a service."""
+    return next_id(db, "payments")
+
+
 def take(
     db: sqlite3.Connection,
     *,
+    payment_id: int,
     account_id: int,
     order_id: int,
     method: Method,
@@ -71,18 +78,31 @@ def take(
     amount_cents: int,
     tax_cents: int,
     at: str,
-) -> int:
+) -> None:
     """Take the money for an order, from a card or from the balance of the account. Raises NotPaid."""
     if method == "balance":
         accounts.withdraw(db, account_id, amount_cents)
     elif card == DECLINED_CARD or amount_cents > CARD_LIMIT_CENTS:
         raise NotPaid("the card was declined")
-    row: tuple[int] = db.execute(
-        """INSERT INTO payments (account_id, order_id, method, amount_cents, tax_cents, taken_at)
-        VALUES (?, ?, ?, ?, ?, ?) RETURNING payment_id""",
-        (account_id, order_id, method, amount_cents, tax_cents, at),
+    db.execute(
+        """INSERT INTO payments (payment_id, account_id, order_id, method, amount_cents, tax_cents, taken_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?)""",
+        (payment_id, account_id, order_id, method, amount_cents, tax_cents, at),
+    )
+
+
+def give_back(db: sqlite3.Connection, order_id: int) -> None:
+    """Give back all that is left of the payment for an order, if there is one, to where it came from."""
+    row: tuple[int, int, Method, int] | None = db.execute(
+        "SELECT payment_id, account_id, method, amount_cents - refunded_cents FROM payments WHERE order_id = ?",
+        (order_id,),
     ).fetchone()
-    return row[0]
+    if row is None:
+        return
+    payment_id, account_id, method, left_cents = row
+    refund(db, payment_id, left_cents)
+    if method == "balance":
+        accounts.deposit(db, account_id, left_cents)
 
 
 def refund(db: sqlite3.Connection, payment_id: int, cents: int) -> None:

@@ -29,6 +29,17 @@ SCHEMA = (
     ) WITHOUT ROWID""",
 )
 
+LATER_SCHEMA = (
+    # What is reserved for orders that are still being placed: it can be put back.
+    """CREATE TABLE IF NOT EXISTS stock_held (
+        order_id INTEGER NOT NULL,
+        sku TEXT NOT NULL,
+        warehouse TEXT NOT NULL,
+        quantity INTEGER NOT NULL CHECK (quantity > 0),
+        PRIMARY KEY (order_id, sku, warehouse)
+    ) WITHOUT ROWID""",
+)
+
 # Warehouses are listed in the order in which goods are picked from them.
 _LEVELS = """
     SELECT sku, unit_cost_cents, reorder_at, code, name, on_hand, reserved
@@ -48,8 +59,8 @@ def every(db: sqlite3.Connection, below: int | None = None) -> list[dict[str, ob
     return list(_shown(db.execute(_ALL), below))
 
 
-def reserve(db: sqlite3.Connection, sku: str, quantity: int) -> None:
-    """Promise some of a product, warehouse by warehouse in picking order. Raises OutOfStock."""
+def reserve(db: sqlite3.Connection, order_id: int, sku: str, quantity: int) -> None:
+    """Promise some of a product to an order, warehouse by warehouse in picking order. Raises OutOfStock."""
     missing = quantity
     free = db.execute(
         """SELECT warehouse, on_hand - reserved FROM stock_levels JOIN warehouses ON code = warehouse
@@ -58,14 +69,30 @@ def reserve(db: sqlite3.Connection, sku: str, quantity: int) -> None:
     ).fetchall()
     for warehouse, available in free:
         taken = min(missing, available)
+        _promise(db, sku, warehouse, taken)
         db.execute(
-            "UPDATE stock_levels SET reserved = reserved + ? WHERE sku = ? AND warehouse = ?",
-            (taken, sku, warehouse),
+            """INSERT INTO stock_held (order_id, sku, warehouse, quantity) VALUES (?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET quantity = quantity + excluded.quantity""",
+            (order_id, sku, warehouse, taken),
         )
         missing -= taken
         if not missing:
             return
     raise OutOfStock(f"{quantity} of {sku} were ordered, {quantity - missing} are available")
+
+
+def confirm(db: sqlite3.Connection, order_id: int) -> None:
+    """Sell what is reserved for an order: it stays promised, and cannot be released any more."""
+    db.execute("DELETE FROM stock_held WHERE order_id = ?", (order_id,))
+
+
+def release(db: sqlite3.Connection, order_id: int) -> None:
+    """Put what is reserved for an order, if anything, back among what can be sold."""
+    held = db.execute(
+        "DELETE FROM stock_held WHERE order_id = ? RETURNING sku, warehouse, quantity", (order_id,)
+    ).fetchall()
+    for sku, warehouse, quantity in held:
+        _promise(db, sku, warehouse, -quantity)
 
 
 def open_warehouse(db: sqlite3.Connection, code: str, name: str, picking_rank: int) -> None:
@@ -89,6 +116,14 @@ def receive(db: sqlite3.Connection, sku: str, warehouse: str, quantity: int) -> 
         """INSERT INTO stock_levels (sku, warehouse, on_hand) VALUES (?, ?, ?)
         ON CONFLICT DO UPDATE SET on_hand = on_hand + excluded.on_hand""",
         (sku, warehouse, quantity),
+    )
+
+
+def _promise(db: sqlite3.Connection, sku: str, warehouse: str, quantity: int) -> None:
+    """Add to what is promised of a level; the one place where an order changes the stock."""
+    db.execute(
+        "UPDATE stock_levels SET reserved = reserved + ? WHERE sku = ? AND warehouse = ?",
+        (quantity, sku, warehouse),
     )
 
 

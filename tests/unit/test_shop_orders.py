@@ -1,3 +1,4 @@
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from legacy_monolith import accounts, catalogue, orders, payments, seed, stock
-from legacy_monolith.database import open_writer
+from legacy_monolith.database import LATER_SCHEMA, open_writer
 from legacy_monolith.errors import NotPaid, OutOfStock, Refused, UnknownReference
 from legacy_monolith.order_request import Item, OrderRequest
 from legacy_monolith.payments import Method
@@ -93,6 +94,57 @@ def test_a_refused_order_leaves_nothing_behind(
     with pytest.raises(refusal):
         orders.place(db, wanted, AT)
     assert dump(db) == before
+
+
+def test_what_is_reserved_can_be_put_back_until_it_is_sold(db: sqlite3.Connection) -> None:
+    before = dump(db)
+    stock.reserve(db, 1, "TEA-001", 2)
+    stock.reserve(db, 1, "TEA-001", 3)
+    stock.reserve(db, 2, "TEA-001", 1)
+    stock.release(db, 2)
+    assert [level["reserved"] for level in levels(db, "TEA-001")] == [3, 2]
+    stock.release(db, 1)
+    stock.release(db, 1)
+    assert dump(db) == before
+
+    stock.reserve(db, 3, "TEA-001", 1)
+    stock.confirm(db, 3)
+    stock.release(db, 3)
+    assert [level["reserved"] for level in levels(db, "TEA-001")] == [1, 0]
+
+
+def levels(db: sqlite3.Connection, sku: str) -> list[dict[str, int]]:
+    found = stock.of(db, sku)
+    assert found
+    return found["warehouses"]  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("method", ["card", "balance"])
+def test_money_is_given_back_once_and_to_where_it_came_from(db: sqlite3.Connection, method: Method) -> None:
+    order_id = orders.place(db, order(("TEA-001", 1), method=method, card="tok_visa"), AT)
+    payment_id = payments.id_for_order(db, order_id)
+    payments.refund(db, payment_id, 290)
+    for _ in range(2):
+        payments.give_back(db, order_id)
+        payment, account = payments.find(db, payment_id), accounts.find(db, 1)
+        assert payment
+        assert account
+        assert (payment["status"], payment["refunded"]) == ("refunded", payment["amount"])
+        assert account["balance"] == {"amount": 100.0 if method == "card" else 97.1, "currency": "EUR"}
+    payments.give_back(db, 99)  # never paid: nothing to give back
+
+
+def test_a_file_from_before_the_later_tables_gets_them(path: Path) -> None:
+    later = re.findall(r"IF NOT EXISTS (\w+)", " ".join(LATER_SCHEMA))
+    open_writer(path, small_shop).close()
+    with closing(sqlite3.connect(path)) as old:
+        as_new = dump(old)
+        for table in reversed(later):
+            old.execute(f"DROP TABLE {table}")
+        assert dump(old) != as_new
+    with closing(open_writer(path, small_shop)) as db:
+        assert sorted(dump(db)) == sorted(as_new)
+        assert orders.place(db, order(("TEA-001", 1)), AT) == 10_001
 
 
 @pytest.mark.parametrize(
