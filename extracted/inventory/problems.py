@@ -18,33 +18,55 @@ class NotFound(Exception):
     """The thing that the request names does not exist; the text says which."""
 
 
-_STATUS = {Malformed: HTTPStatus.BAD_REQUEST, NotFound: HTTPStatus.NOT_FOUND}
+class KeyReused(Exception):
+    """The key of a write belongs to another request."""
+
+
+class Refused(Exception):
+    """The service understands a write, and will not do it; the text says why, `status` is 409."""
+
+    def __init__(self, status: HTTPStatus, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+_STATUS = {
+    Malformed: HTTPStatus.BAD_REQUEST,
+    NotFound: HTTPStatus.NOT_FOUND,
+    KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+RETRY_AFTER_SECONDS = 1  # when the database is busy
 
 
 def answer_for(error: Exception) -> web.Response:
     """Turn whatever went wrong into the answer the caller gets."""
     match error:
-        case Malformed() | NotFound():
+        case Malformed() | NotFound() | KeyReused():
             return _problem(_STATUS[type(error)], str(error))
         case web.HTTPNotFound():
             return _problem(HTTPStatus.NOT_FOUND, "there is nothing at this path")
         case web.HTTPMethodNotAllowed():
             detail = "this path does not answer to this method"
-            return _problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, error.headers["Allow"])
+            return _problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, Allow=error.headers["Allow"])
         case web.HTTPException():
             return _problem(HTTPStatus(error.status), error.reason)
         case sqlite3.OperationalError():
             _log.error("the database does not answer: %s", error)
-            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, "the database does not answer")
+            detail, wait = "the database does not answer", {"Retry-After": str(RETRY_AFTER_SECONDS)}
+            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, **wait)
     _log.error("a handler failed", exc_info=error)
     return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the request could not be answered")
 
 
-def _problem(status: HTTPStatus, detail: str, allow: str | None = None) -> web.Response:
-    body = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail}
+def problem(status: HTTPStatus, detail: str) -> dict[str, object]:
+    """Build the body of an error."""
+    return {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail}
+
+
+def _problem(status: HTTPStatus, detail: str, **headers: str) -> web.Response:
     return web.Response(
         status=status,
-        body=json.dumps(body).encode(),
+        body=json.dumps(problem(status, detail)).encode(),
         content_type="application/problem+json",
-        headers={"Allow": allow} if allow else None,
+        headers=headers,
     )

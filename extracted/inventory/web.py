@@ -2,14 +2,16 @@
 
 import json
 import sqlite3
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from extracted.inventory import records
+from extracted.inventory import records, requests, reserving
 from extracted.inventory.problems import Malformed, NotFound, answer_for
 from extracted.inventory.releases import Release
+from extracted.inventory.writing import Writer, json_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,23 +19,39 @@ class Service:
     """What the handlers work with; a read takes microseconds and may be done on the loop's thread."""
 
     db: sqlite3.Connection
+    writer: Writer
     release: Release
 
 
 SERVICE = web.AppKey("service", Service)
 
+MAX_BODY = 64 * 1024
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def make_app(db: sqlite3.Connection, release: Release) -> web.Application:
-    """Build the application on an open database; it does not close it."""
-    app = web.Application(middlewares=[_finish])
-    app[SERVICE] = Service(db, release)
+def make_app(
+    reader: sqlite3.Connection,
+    writer: sqlite3.Connection,
+    release: Release,
+    clock: Callable[[], float] = time.time,
+) -> web.Application:
+    """Build the application on two open connections to its database; it does not close them.
+
+    `clock` gives seconds since the epoch; keys are forgotten by it.
+    """
+    app = web.Application(middlewares=[_finish], client_max_size=MAX_BODY)
+    app[SERVICE] = Service(reader, Writer(writer, clock), release)
+    app.cleanup_ctx.append(_lifetime)
     app.add_routes(
         [
             web.get("/healthz", healthz),
             web.get("/stock", stock),
             web.get("/stock/{sku}", stock_of_product),
+            web.post("/reservations", make_reservation),
+            web.get("/reservations/{order_id}", reservation),
+            web.post("/reservations/{order_id}/confirm", confirm_reservation),
+            web.post("/reservations/{order_id}/release", release_reservation),
         ]
     )
     return app
@@ -64,6 +82,45 @@ async def stock_of_product(request: web.Request) -> web.Response:
     return _answer(found, cache_control="no-cache")
 
 
+async def make_reservation(request: web.Request) -> web.Response:
+    """`POST /reservations`: set the goods of an order aside, once for each Idempotency-Key."""
+    data = await json_of(request)
+    wanted = requests.reservation(data)
+    writer = request.app[SERVICE].writer
+    response = await writer.answer(request, data, lambda db: reserving.reserve(db, wanted))
+    if response.status == 201:
+        response.headers["Location"] = f"/reservations/{wanted.order_id}"
+    return response
+
+
+async def reservation(request: web.Request) -> web.Response:
+    """`GET /reservations/{order_id}`."""
+    order_id = _order_id(request)
+    found = reserving.find(request.app[SERVICE].db, order_id)
+    if found is None:
+        raise NotFound(f"there is no reservation for order {order_id}")
+    return _answer(found, cache_control="no-store")
+
+
+async def confirm_reservation(request: web.Request) -> web.Response:
+    """`POST /reservations/{order_id}/confirm`: sell what is set aside, once for each Idempotency-Key."""
+    order_id, data = _order_id(request), await json_of(request)
+    writer = request.app[SERVICE].writer
+    return await writer.answer(request, data, lambda db: reserving.confirm(db, order_id))
+
+
+async def release_reservation(request: web.Request) -> web.Response:
+    """`POST /reservations/{order_id}/release`: put it back, sold or not, once for each Idempotency-Key."""
+    order_id, data = _order_id(request), await json_of(request)
+    writer = request.app[SERVICE].writer
+    return await writer.answer(request, data, lambda db: reserving.release(db, order_id))
+
+
+async def _lifetime(app: web.Application) -> AsyncIterator[None]:
+    yield
+    app[SERVICE].writer.close()
+
+
 @web.middleware
 async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
@@ -89,3 +146,10 @@ def _below(request: web.Request) -> int | None:
     if text.isascii() and text.isdigit() and len(text) <= 9:
         return int(text)
     raise Malformed("below must be a whole number")
+
+
+def _order_id(request: web.Request) -> int:
+    text = request.match_info["order_id"]
+    if text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= 19 and int(text) < 2**63:
+        return int(text)
+    raise NotFound(f"there is no order {text}")

@@ -40,9 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     try:
-        with closing(open_database(options.database)) as db:
-            db.execute("PRAGMA query_only = ON")
-            uvloop.run(serve(make_app(db, RELEASES[options.release]), options.host, options.port))
+        with (
+            closing(open_database(options.database)) as writer,
+            closing(open_database(options.database)) as reader,
+        ):
+            reader.execute("PRAGMA query_only = ON")
+            app = make_app(reader, writer, RELEASES[options.release])
+            uvloop.run(serve(app, options.host, options.port))
     except KeyboardInterrupt:
         pass  # told to stop before it listened: nothing was begun that must be ended
     except OSError as error:

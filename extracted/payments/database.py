@@ -22,6 +22,24 @@ SCHEMA = (
     "CREATE INDEX payments_of_account ON payments (account_id)",
     f"PRAGMA application_id = {APPLICATION_ID}",
 )
+# What was added when there were databases already: to an old file as to a new one.
+LATER_SCHEMA = (
+    # The first answer to every key: see `idempotency`.
+    """CREATE TABLE IF NOT EXISTS answers (
+        key TEXT PRIMARY KEY,
+        request TEXT NOT NULL,
+        status INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        given_at REAL NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS answers_by_age ON answers (given_at)",
+    # A payment that was refunded before it was taken: it will not be taken any more.
+    """CREATE TABLE IF NOT EXISTS cancelled (
+        payment_id INTEGER PRIMARY KEY,
+        order_id INTEGER NOT NULL
+    )""",
+    "CREATE INDEX IF NOT EXISTS payments_of_order ON payments (order_id)",
+)
 BUSY_SECONDS = 5.0
 
 
@@ -42,10 +60,27 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def open_database(path: Path) -> sqlite3.Connection:
-    """Open the database, a new and empty one where there is no file yet. Raises UnusableDatabase."""
+@contextmanager
+def savepoint(db: sqlite3.Connection) -> Iterator[None]:
+    """Do all of the block or nothing of it, inside a transaction that goes on either way."""
+    db.execute("SAVEPOINT part")
     try:
-        db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        yield
+    except BaseException:
+        if db.in_transaction:  # some failures have ended the whole transaction by themselves
+            db.execute("ROLLBACK TO part")
+            db.execute("RELEASE part")
+        raise
+    db.execute("RELEASE part")
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """Open the database, a new and empty one where there is no file yet. Raises UnusableDatabase.
+
+    Any thread may use the connection, one at a time.
+    """
+    try:
+        db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
         raise UnusableDatabase(f"cannot open the database {path}: {error}") from error
     try:
@@ -64,7 +99,9 @@ def _prepare(db: sqlite3.Connection) -> None:
         if _is_new(db):  # asked again under the lock: another process may have been first
             for statement in SCHEMA:
                 db.execute(statement)
-    _check_ours(db)
+        _check_ours(db)
+        for statement in LATER_SCHEMA:
+            db.execute(statement)
 
 
 def _is_new(db: sqlite3.Connection) -> bool:

@@ -2,14 +2,16 @@
 
 import json
 import sqlite3
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from extracted.payments import records
+from extracted.payments import charging, records, requests
 from extracted.payments.problems import NotFound, answer_for
 from extracted.payments.releases import Release
+from extracted.payments.writing import Writer, json_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,23 +19,37 @@ class Service:
     """What the handlers work with; a read takes microseconds and may be done on the loop's thread."""
 
     db: sqlite3.Connection
+    writer: Writer
     release: Release
 
 
 SERVICE = web.AppKey("service", Service)
 
+MAX_BODY = 64 * 1024
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def make_app(db: sqlite3.Connection, release: Release) -> web.Application:
-    """Build the application on an open database; it does not close it."""
-    app = web.Application(middlewares=[_finish])
-    app[SERVICE] = Service(db, release)
+def make_app(
+    reader: sqlite3.Connection,
+    writer: sqlite3.Connection,
+    release: Release,
+    clock: Callable[[], float] = time.time,
+) -> web.Application:
+    """Build the application on two open connections to its database; it does not close them.
+
+    `clock` gives seconds since the epoch; keys are forgotten by it.
+    """
+    app = web.Application(middlewares=[_finish], client_max_size=MAX_BODY)
+    app[SERVICE] = Service(reader, Writer(writer, clock), release)
+    app.cleanup_ctx.append(_lifetime)
     app.add_routes(
         [
             web.get("/healthz", healthz),
             web.get("/payments/{payment_id}", payment),
             web.get("/accounts/{account_id}/payments", account_payments),
+            web.post("/payments", charge),
+            web.post("/payments/{payment_id}/refund", refund),
         ]
     )
     return app
@@ -65,6 +81,35 @@ async def account_payments(request: web.Request) -> web.Response:
     if found is None:
         raise NotFound(f"there is no account {account_id}")
     return _answer(found, cache_control="private, no-cache")
+
+
+async def charge(request: web.Request) -> web.Response:
+    """`POST /payments`: take a payment, once for each Idempotency-Key."""
+    service = request.app[SERVICE]
+    data = await json_of(request)
+    wanted = requests.charge(data)
+    response = await service.writer.answer(
+        request, data, lambda db: charging.charge(db, service.release, wanted)
+    )
+    if response.status == 201:
+        response.headers["Location"] = f"/payments/{wanted.payment_id}"
+    return response
+
+
+async def refund(request: web.Request) -> web.Response:
+    """`POST /payments/{payment_id}/refund`: give a payment back, once for each Idempotency-Key."""
+    service = request.app[SERVICE]
+    payment_id = _id(request, "payment")
+    data = await json_of(request)
+    order_id = requests.order_of(data)
+    return await service.writer.answer(
+        request, data, lambda db: charging.refund(db, service.release, payment_id, order_id)
+    )
+
+
+async def _lifetime(app: web.Application) -> AsyncIterator[None]:
+    yield
+    app[SERVICE].writer.close()
 
 
 @web.middleware

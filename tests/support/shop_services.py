@@ -6,7 +6,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -101,6 +102,14 @@ def dump(path: Path) -> list[str]:
     """Everything that a database holds."""
     with closing(sqlite3.connect(path)) as db:
         return list(db.iterdump())
+
+
+def wait_until(condition: Callable[[], bool], within: float = PATIENCE) -> None:
+    """Wait until the condition holds. Fails when it does not in time."""
+    end = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < end, f"not within {within:g} s"
+        time.sleep(0.005)
 
 
 def assert_one_line(done: Done, module: str) -> None:
