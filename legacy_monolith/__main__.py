@@ -1,10 +1,12 @@
-"""`python -m legacy_monolith`: start the shop."""
+"""`python -m legacy_monolith`: start the shop, or look after its sagas."""
 
 import argparse
+import os
 import signal
 import sqlite3
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -12,11 +14,13 @@ from typing import NoReturn
 import uvloop
 
 from legacy_monolith import __doc__ as about
-from legacy_monolith import seed
+from legacy_monolith import faults, sagas_command, seed, settings
 from legacy_monolith.database import open_writer
-from legacy_monolith.errors import UnusableDatabase
+from legacy_monolith.errors import UnusableDatabase, WrongUse
 from legacy_monolith.serving import serve
 from legacy_monolith.web import make_app
+
+PROGRAM = "python -m legacy_monolith"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -25,26 +29,29 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Start the shop and run it until it is told to stop; the result is the exit code."""
+    """Do what the command line says; the result is the exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or (given[0].startswith("-") and given[0] not in ("-h", "--help")):
+        given.insert(0, "serve")
     try:
-        options = _parser().parse_args(arguments)
-        _run(options)
+        options = _parser().parse_args(given)
+        return sagas_command.run(options) if options.command == "sagas" else _serve(options)
     except KeyboardInterrupt:
-        pass  # told to stop before it listened: nothing was begun that must be ended
-    except UnusableDatabase as error:
+        return 130 if given[0] == "sagas" else 0  # told to stop before it listened: nothing was begun
+    except (UnusableDatabase, WrongUse) as error:
         return _refuse(str(error))
-    except OSError as error:
-        return _refuse(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}")
+
+
+def _serve(options: argparse.Namespace) -> int:
+    reach = faults.reach_of(os.environ)
+    with closing(open_writer(options.database, partial(_fill, options.seed))) as writer:
+        app = make_app(writer, options.database, options.release, settings.settings_of(options), reach)
+        try:
+            uvloop.run(serve(app, options.host, options.port))
+        except OSError as error:
+            return _refuse(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}")
     return 0
-
-
-def _run(options: argparse.Namespace) -> None:
-    writer = open_writer(options.database, partial(_fill, options.seed))
-    try:
-        uvloop.run(serve(make_app(writer, options.database, options.release), options.host, options.port))
-    finally:
-        writer.close()
 
 
 def _fill(number: int, db: sqlite3.Connection) -> None:
@@ -53,11 +60,20 @@ def _fill(number: int, db: sqlite3.Connection) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="python -m legacy_monolith",
+        prog=PROGRAM,
         description=about,
+        epilog="Without a command it serves. `serve --help` and `sagas --help` list the options.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    commands = parser.add_subparsers(dest="command", metavar="{serve,sagas}")
+    _add_serve(commands)
+    sagas_command.add_to(commands, os.environ)
+    return parser
+
+
+def _add_serve(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = commands.add_parser("serve", help="answer requests until told to stop", allow_abbrev=False)
     parser.add_argument("--database", type=Path, required=True, metavar="FILE", help="the SQLite database")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(
@@ -72,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed", type=int, default=2019, help="seed of the data in a new database (default: %(default)s)"
     )
-    return parser
+    settings.add_options(parser, os.environ)
 
 
 def _port(text: str) -> int:
@@ -88,7 +104,7 @@ def _label(text: str) -> str:
 
 
 def _refuse(message: str) -> int:
-    print(f"python -m legacy_monolith: error: {message}", file=sys.stderr)
+    print(f"{PROGRAM}: error: {message}", file=sys.stderr)
     return 2
 
 

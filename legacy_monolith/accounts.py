@@ -15,6 +15,15 @@ SCHEMA = (
     )""",
 )
 
+LATER_SCHEMA = (
+    # What was taken from balances for orders that are still being placed: it can be put back.
+    """CREATE TABLE IF NOT EXISTS balances_held (
+        order_id INTEGER PRIMARY KEY,
+        account_id INTEGER NOT NULL REFERENCES accounts,
+        cents INTEGER NOT NULL CHECK (cents > 0)
+    )""",
+)
+
 
 def exists(db: sqlite3.Connection, account_id: int) -> bool:
     """Say whether there is such an account."""
@@ -54,6 +63,29 @@ def deposit(db: sqlite3.Connection, account_id: int, cents: int) -> None:
     db.execute(
         "UPDATE accounts SET balance_cents = balance_cents + ? WHERE account_id = ?", (cents, account_id)
     )
+
+
+def hold(db: sqlite3.Connection, order_id: int, account_id: int, cents: int) -> None:
+    """Take money from a balance for an order that may still be cancelled. Raises NotPaid."""
+    withdraw(db, account_id, cents)
+    db.execute(
+        "INSERT INTO balances_held (order_id, account_id, cents) VALUES (?, ?, ?)",
+        (order_id, account_id, cents),
+    )
+
+
+def spend(db: sqlite3.Connection, order_id: int) -> None:
+    """Keep what is held for an order, if anything: it is paid."""
+    db.execute("DELETE FROM balances_held WHERE order_id = ?", (order_id,))
+
+
+def let_go(db: sqlite3.Connection, order_id: int) -> None:
+    """Put what is held for an order, if anything, back on its balance."""
+    held = db.execute(
+        "DELETE FROM balances_held WHERE order_id = ? RETURNING account_id, cents", (order_id,)
+    ).fetchall()
+    for account_id, cents in held:
+        deposit(db, account_id, cents)
 
 
 def add(db: sqlite3.Connection, account_id: int, name: str, email: str, since: str) -> None:

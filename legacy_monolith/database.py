@@ -4,14 +4,14 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from legacy_monolith import accounts, catalogue, orders, payments, stock
+from legacy_monolith import accounts, catalogue, orders, payments, saga_log, stock
 from legacy_monolith.errors import UnusableDatabase
 from legacy_monolith.transactions import transaction
 
 APPLICATION_ID = 0x53484F50  # "SHOP", in the header of the file: https://www.sqlite.org/fileformat.html
 SCHEMA = (*catalogue.SCHEMA, *stock.SCHEMA, *accounts.SCHEMA, *payments.SCHEMA, *orders.SCHEMA)
 # What was added when there were databases already: to an old file as to a new one.
-LATER_SCHEMA = (*stock.LATER_SCHEMA, *orders.LATER_SCHEMA)
+LATER_SCHEMA = (*stock.LATER_SCHEMA, *accounts.LATER_SCHEMA, *orders.LATER_SCHEMA, *saga_log.LATER_SCHEMA)
 BUSY_SECONDS = 2.0
 
 
@@ -33,6 +33,13 @@ def open_writer(path: Path, fill: Callable[[sqlite3.Connection], None]) -> sqlit
         db.close()
         raise
     return db
+
+
+def open_existing(path: Path) -> sqlite3.Connection:
+    """Open a database that a shop has made already, for writing. Raises UnusableDatabase."""
+    if not path.is_file():
+        raise UnusableDatabase(f"cannot open the database {path}: there is no such file")
+    return open_writer(path, _stay_empty)
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -62,6 +69,10 @@ def _prepare(db: sqlite3.Connection, path: Path, fill: Callable[[sqlite3.Connect
 def _bring_up_to_date(db: sqlite3.Connection) -> None:
     for statement in LATER_SCHEMA:
         db.execute(statement)
+
+
+def _stay_empty(db: sqlite3.Connection) -> None:
+    raise sqlite3.DatabaseError("it is empty")
 
 
 def _is_new(db: sqlite3.Connection) -> bool:

@@ -28,5 +28,13 @@ class NotPaid(Refused):
     """The card was declined, or the balance of the account is too small."""
 
 
+class NotReached(Refused):
+    """Stock or payments could not be had for too long, so the order was cancelled."""
+
+
 class UnusableDatabase(Exception):
     """The database file cannot be opened, or is not the shop's; the text is one line for the operator."""
+
+
+class WrongUse(Exception):
+    """The command line or the environment asks for what there is not; the text is one line for the operator."""

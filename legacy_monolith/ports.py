@@ -17,11 +17,10 @@ Where = Literal["local", "http"]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that does one part of an order; sent again with the same key, it does it no second time."""
+    """A request that does one part of an order."""
 
     target: str  # path, below the address of the proxy; the method is POST
     body: str  # JSON
-    key: str  # for Idempotency-Key
 
 
 class StockPort(Protocol):

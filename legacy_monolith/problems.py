@@ -7,7 +7,15 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from legacy_monolith.errors import Malformed, NotFound, NotPaid, OutOfStock, Refused, UnknownReference
+from legacy_monolith.errors import (
+    Malformed,
+    NotFound,
+    NotPaid,
+    NotReached,
+    OutOfStock,
+    Refused,
+    UnknownReference,
+)
 
 _STATUS: dict[type[Refused], HTTPStatus] = {
     Malformed: HTTPStatus.BAD_REQUEST,
@@ -15,6 +23,7 @@ _STATUS: dict[type[Refused], HTTPStatus] = {
     NotFound: HTTPStatus.NOT_FOUND,
     OutOfStock: HTTPStatus.CONFLICT,
     UnknownReference: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NotReached: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 _log = logging.getLogger(__name__)

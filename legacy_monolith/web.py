@@ -1,23 +1,24 @@
 """The shop's HTTP API."""
 
-import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
-from legacy_monolith import accounts, catalogue, orders, payments, stock
+from legacy_monolith import accounts, catalogue, faults, orders, payments, saga_log, stock
 from legacy_monolith.database import open_reader
 from legacy_monolith.errors import Malformed, NotFound
 from legacy_monolith.order_request import MAX_ID, parse
 from legacy_monolith.problems import answer_for
+from legacy_monolith.running import OrderDesk, open_desk
+from legacy_monolith.settings import Settings
 
 MAX_BODY = 64 * 1024
 
@@ -30,6 +31,7 @@ class Shop:
     writer: sqlite3.Connection
     writer_thread: ThreadPoolExecutor
     release: str
+    desk: OrderDesk
 
 
 SHOP = web.AppKey("shop", Shop)
@@ -37,10 +39,16 @@ SHOP = web.AppKey("shop", Shop)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def make_app(writer: sqlite3.Connection, database: Path, release: str) -> web.Application:
+def make_app(
+    writer: sqlite3.Connection,
+    database: Path,
+    release: str,
+    settings: Settings | None = None,
+    reach: Callable[[str], None] = faults.nothing,
+) -> web.Application:
     """Build the application on an open database; it does not close `writer`."""
     app = web.Application(middlewares=[_finish], client_max_size=MAX_BODY)
-    app.cleanup_ctx.append(_shop(writer, database, release))
+    app.cleanup_ctx.append(_shop(writer, database, release, settings or Settings(), reach))
     app.add_routes(
         [
             web.get("/healthz", healthz),
@@ -121,23 +129,21 @@ async def payment(request: web.Request) -> web.Response:
 
 
 async def place_order(request: web.Request) -> web.Response:
-    """`POST /orders`: all or nothing."""
+    """`POST /orders`: all or nothing; 202 when that takes longer than a caller should wait."""
     shop = request.app[SHOP]
-    wanted = parse(await _body(request))
-    at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    order_id = await asyncio.get_running_loop().run_in_executor(
-        shop.writer_thread, orders.place, shop.writer, wanted, at
-    )
-    response = _answer(orders.find(shop.reader, order_id), cache_control="private, no-cache")
-    response.set_status(201)
-    response.headers["Location"] = f"/orders/{order_id}"
+    placed = await shop.desk.place(parse(await _body(request)))
+    show = saga_log.order_shown if placed.pending else orders.find
+    response = _answer(show(shop.reader, placed.order_id), cache_control="private, no-cache")
+    response.set_status(202 if placed.pending else 201)
+    response.headers["Location"] = f"/orders/{placed.order_id}"
     return response
 
 
 async def order(request: web.Request) -> web.Response:
-    """`GET /orders/{order_id}`."""
+    """`GET /orders/{order_id}`: an order, or what has become of one that is none."""
     order_id = _id(request, "order")
-    found = orders.find(request.app[SHOP].reader, order_id)
+    reader = request.app[SHOP].reader
+    found = orders.find(reader, order_id) or saga_log.order_shown(reader, order_id)
     return _answer(_found(found, f"there is no order {order_id}"), cache_control="private, no-cache")
 
 
@@ -152,15 +158,21 @@ async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _shop(
-    writer: sqlite3.Connection, database: Path, release: str
+    writer: sqlite3.Connection,
+    database: Path,
+    release: str,
+    settings: Settings,
+    reach: Callable[[str], None],
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     async def lifetime(app: web.Application) -> AsyncIterator[None]:
-        reader = open_reader(database)
-        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="orders")
-        app[SHOP] = Shop(reader, writer, thread, release)
-        yield
-        thread.shutdown()
-        reader.close()
+        with (
+            closing(open_reader(database)) as reader,
+            ThreadPoolExecutor(max_workers=1, thread_name_prefix="orders") as thread,
+        ):
+            async with open_desk(writer, thread, settings, reach) as desk:
+                app[SHOP] = Shop(reader, writer, thread, release, desk)
+                desk.resume(saga_log.under_way(reader))
+                yield
 
     return lifetime
 

@@ -60,6 +60,7 @@ PURE = (
     ),
     *(f"strangler/http/{name}.py" for name in ("headers", "trace")),
     *(f"strangler/console/{name}.py" for name in ("curl", "ruling", "detail")),
+    *(f"legacy_monolith/{name}.py" for name in ("saga", "replies", "backoff", "drafts", "money")),
     *(
         f"strangler/evidence/{name}.py"
         for name in (

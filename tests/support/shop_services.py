@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -51,10 +52,11 @@ class Service:
 
 
 @contextmanager
-def running(module: str, *options: object) -> Iterator[Service]:
+def running(module: str, *options: object, **environment: str) -> Iterator[Service]:
     process = subprocess.Popen(
-        [sys.executable, "-m", module, "--port", "0", *map(str, options)],
+        [sys.executable, "-m", module, "serve", "--port", "0", *map(str, options)],
         cwd=ROOT,
+        env=os.environ | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

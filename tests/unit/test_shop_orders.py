@@ -135,7 +135,7 @@ def test_money_is_given_back_once_and_to_where_it_came_from(db: sqlite3.Connecti
 
 
 def test_a_file_from_before_the_later_tables_gets_them(path: Path) -> None:
-    later = re.findall(r"IF NOT EXISTS (\w+)", " ".join(LATER_SCHEMA))
+    later = re.findall(r"TABLE IF NOT EXISTS (\w+)", " ".join(LATER_SCHEMA))
     open_writer(path, small_shop).close()
     with closing(sqlite3.connect(path)) as old:
         as_new = dump(old)

@@ -1,0 +1,149 @@
+"""Where orders are placed: in one transaction, or each as a task that makes its calls and survives a restart."""
+
+import asyncio
+import logging
+import random
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import aiohttp
+
+from legacy_monolith import orders
+from legacy_monolith.calling import Caller
+from legacy_monolith.errors import Refused
+from legacy_monolith.order_request import OrderRequest
+from legacy_monolith.placing import Move, Placing
+from legacy_monolith.saga import Rest
+from legacy_monolith.settings import Settings
+
+RETRY_SECONDS = 0.5  # after a transaction that failed, because somebody else had the database for too long
+
+_log = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An order as its caller leaves it: promised, or `pending` because that takes longer than the caller waits."""
+
+    order_id: int
+    pending: bool = False
+
+
+class OrderDesk:
+    """Takes orders, and sees their sagas through. All transactions are on `thread`, with `db`."""
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        thread: ThreadPoolExecutor,
+        caller: Caller,
+        settings: Settings,
+        reach: Callable[[str], None],
+    ) -> None:
+        self._db = db
+        self._thread = thread
+        self._caller = caller
+        self._settings = settings
+        self._reach = reach
+        self._placing = Placing(db, settings.places, reach)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def place(self, wanted: OrderRequest) -> Placed:
+        """Place an order, and wait as long as the settings say for what becomes of it. Raises Refused."""
+        if self._settings.places.one_transaction:
+            return Placed(await self._in_thread(orders.place, self._db, wanted, _now()))
+        move = await self._in_thread(self._placing.begin, wanted, _now())
+        decided: asyncio.Future[Refused | None] = asyncio.get_running_loop().create_future()
+        self._spawn(self._see_through(move, decided))
+        try:
+            refusal = await asyncio.wait_for(asyncio.shield(decided), self._settings.answer_within)
+        except TimeoutError:
+            return Placed(move.order_id, pending=True)
+        if refusal is not None:
+            raise refusal
+        return Placed(move.order_id)
+
+    def resume(self, order_ids: list[int]) -> None:
+        """Go on with the sagas that were under way when the last process ended."""
+        for order_id in order_ids:
+            self._spawn(self._go_on(order_id))
+
+    async def again(self, order_id: int) -> Rest:
+        """Take up a compensation that has failed for good, and see it through. Raises NotFound."""
+        return await self._see_through(await self._in_thread(self._placing.again, order_id, _now()))
+
+    async def close(self) -> None:
+        """Leave the sagas where they are; the next process goes on with them."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _go_on(self, order_id: int) -> Rest:
+        return await self._see_through(await self._surely(self._placing.resume, order_id))
+
+    async def _see_through(self, move: Move, decided: "asyncio.Future[Refused | None] | None" = None) -> Rest:
+        """Make the calls of a saga. `decided` is told as soon as it is clear whether there will be an order."""
+        while True:
+            if decided and not decided.done() and (move.refusal or isinstance(move.next, Rest)):
+                decided.set_result(move.refusal)
+            if isinstance(move.next, Rest):
+                return move.next
+            reply = await self._caller.carry_out(move.next)
+            self._reach(f"{move.next.step}:after-call")
+            move = await self._surely(self._placing.settle, move.next, reply)
+
+    def _spawn(self, work: Coroutine[object, object, Rest]) -> None:
+        task = asyncio.create_task(_watched(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _surely(self, work: Callable[..., Move], *arguments: object) -> Move:
+        """Do a transaction, again and again if it must be: the log can wait, but a saga is not given up."""
+        while True:
+            try:
+                return await self._in_thread(work, *arguments, _now())
+            except sqlite3.OperationalError as error:
+                _log.error("the database does not answer, a saga waits: %s", error)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _in_thread(self, work: Callable[..., _Result], *arguments: object) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+
+@asynccontextmanager
+async def open_desk(
+    db: sqlite3.Connection, thread: ThreadPoolExecutor, settings: Settings, reach: Callable[[str], None]
+) -> AsyncIterator[OrderDesk]:
+    """Open the desk; at the end of the block, what is under way is left for the next process."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        caller = Caller(
+            session,
+            settings.proxy,
+            settings.backoff,
+            call_within=settings.call_within,
+            clock=time.monotonic,
+            draw=random.random,
+        )
+        desk = OrderDesk(db, thread, caller, settings, reach)
+        try:
+            yield desk
+        finally:
+            await desk.close()
+
+
+async def _watched(work: Coroutine[object, object, Rest]) -> None:
+    try:
+        await work
+    except Exception:
+        _log.exception("a saga cannot go on before the next start")
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,43 @@
+"""docs/shop.md says what the code says."""
+
+import argparse
+import re
+from typing import get_args
+
+import pytest
+
+from legacy_monolith import faults, settings
+from legacy_monolith.saga import RULES, WAITING, Step
+from tests.support.shop_services import ROOT
+
+PAGE = (ROOT / "docs" / "shop.md").read_text()
+
+
+def options() -> list[argparse.Action]:
+    parser = argparse.ArgumentParser(add_help=False)
+    settings.add_options(parser, {})
+    return parser._actions
+
+
+@pytest.mark.parametrize("option", options(), ids=lambda each: each.dest)
+def test_every_setting_is_documented_with_its_variable_and_default(option: argparse.Action) -> None:
+    default = re.sub(r"\.0$", "", option.default)
+    row = rf"^\| `{option.option_strings[0]}` \| `SHOP_{option.dest.upper()}` \| `{re.escape(default)}` \|"
+    assert re.search(row, PAGE, re.M), row
+
+
+def test_the_machine_of_the_saga_is_documented() -> None:
+    rows = re.findall(r"^\| ([a-z-]+) \| (\w+) \| ([a-z-]+) \| ([a-z-]+) \| ([a-z-]+) \|$", PAGE, re.M)
+    assert [row for row in rows if row[0] in RULES] == [
+        (state, rule.step, rule.done, rule.refused, rule.failed) for state, rule in RULES.items()
+    ]
+    assert set(WAITING) <= set(re.findall(r"`([a-z-]+)`", PAGE))
+
+
+@pytest.mark.parametrize("step", get_args(Step))
+def test_every_step_is_documented(step: str) -> None:
+    assert re.search(rf"^\| {step} \| (payments|inventory) \| `POST /", PAGE, re.M)
+
+
+def test_the_variable_for_tests_is_documented() -> None:
+    assert f"`{faults.VARIABLE}=charge:after-call`" in PAGE
