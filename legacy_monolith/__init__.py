@@ -12,5 +12,9 @@ taken) and `orders` (what was promised). Orders reach stock and payments through
 goes through all doors inside one transaction; that is what makes this a monolith, and what an extraction has
 to take apart.
 
+Stock and payments may be elsewhere, each by a setting of its own. An order is then a saga: `saga` decides what
+is next, `placing` does what is done in transactions, `saga_log` keeps it, `running` and `calling` make the calls.
+docs/shop.md tells all of it; `python -m legacy_monolith sagas` lists what is under way and what was given up.
+
 `web` answers HTTP, `database` opens the file, `seed` fills it, `money` says how cents look on the wire.
 """

@@ -12,8 +12,8 @@ from typing import get_args
 
 import pytest
 
+from benchmarks import shop_books
 from legacy_monolith.saga import Step
-from tests.support import shop_books
 from tests.support.relay import Drop, Say
 from tests.support.shop_services import Service
 from tests.support.shop_world import BALANCE, DECLINED, World, order, taken_apart
@@ -64,11 +64,13 @@ def buy_and_die(monolith: Service, wanted: dict[str, object]) -> None:
     assert monolith.process.wait(30) == -signal.SIGKILL
 
 
-def assert_ended(world: World, before: shop_books.Books, fates: list[str]) -> None:
+def assert_ended(
+    world: World, before: shop_books.Books, fates: list[str], stock: str = "http", payments: str = "http"
+) -> None:
     """Start the shop again if it has died, and see all orders through."""
     world.at_work()
     world.wait_for_the_end()
-    after = world.books()
+    after = world.books(stock, payments)
     assert [state for number, state in sorted(after.ended.items()) if number not in before.ended] == fates
     shop_books.assert_they_add_up(before, after)
 
@@ -82,6 +84,27 @@ def test_the_monolith_dies_at_a_point_of_its_log(kind: str, point: str, world: W
         buy_and_die(monolith, wanted)
     # An order whose first entry was not committed is none, and nobody was told that it is.
     assert_ended(world, before, [] if point == "reserve:before-begun" else [fate])
+
+
+MIXED = [
+    *[("local", "http", f"charge:{moment}") for moment in ("before-begun", "after-begun", "after-call")],
+    *[("local", "http", f"confirm:{moment}") for moment in ("before-done", "after-done")],
+    *[("http", "local", f"reserve:{moment}") for moment in ("after-begun", "after-call", "before-done")],
+    *[("http", "local", f"{step}:before-done") for step in ("charge", "confirm")],
+]
+
+
+@pytest.mark.parametrize(("stock", "payments", "point"), MIXED)
+def test_the_monolith_dies_with_one_part_here_and_one_elsewhere(
+    stock: str, payments: str, point: str, world: World
+) -> None:
+    before = world.books(stock, payments)
+    world.rest()
+    with world.monolith(stock=stock, payments=payments, SHOP_DIE_AT=point) as monolith:
+        buy_and_die(monolith, order())
+    # What is local before the first call is in the same transaction as the beginning of the order.
+    gone = (stock, point) == ("local", "charge:before-begun")
+    assert_ended(world, before, [] if gone else ["confirmed"], stock, payments)
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -1,36 +1,25 @@
 """The shop taken apart behind the real proxy, with the table that docs/shop.md shows."""
 
 import asyncio
-import re
 import signal
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+from benchmarks import shop_books
+from benchmarks.shop import USUAL, table
 from demo.processes import reserve
 from legacy_monolith import seed
 from legacy_monolith.database import open_writer
-from tests.support import shop_books
 from tests.support.proxy import proxy
 from tests.support.raw import until
-from tests.support.shop_services import ROOT, Service, bring_over, running
+from tests.support.shop_services import Service, bring_over, running
 from tests.support.shop_world import DECLINED, order
 
-USUAL = {"monolith": 8001, "payments": 8002, "inventory": 8003}
 
-
-def table(ports: dict[str, int]) -> str:
-    found = re.search(r"```yaml\n(version: 1\n.*?)```", (ROOT / "docs" / "shop.md").read_text(), re.S)
-    assert found
-    text = (
-        found[1]
-        .replace("listen: 127.0.0.1:8080", "listen: 127.0.0.1:0")
-        .replace("127.0.0.1:9090", "127.0.0.1:0")
-    )
-    for name, usual in USUAL.items():
-        assert text.count(f":{usual}") == 1
-        text = text.replace(f":{usual}", f":{ports[name]}")
-    return text.replace("{", "{{").replace("}", "}}")  # for `proxy` fills in braces
+def as_given(text: str) -> str:
+    """`proxy` fills in braces, and here there is nothing to fill in."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 async def test_orders_go_through_the_proxy_and_survive_a_service_that_dies(tmp_path: Path) -> None:
@@ -52,7 +41,7 @@ async def test_orders_go_through_the_proxy_and_survive_a_service_that_dies(tmp_p
 
         payments = start("extracted.payments")
         start("extracted.inventory")
-        async with proxy(tmp_path, 0, 0, workers=1, routes=table(ports)) as front:
+        async with proxy(tmp_path, 0, 0, workers=1, routes=as_given(table(ports))) as front:
             before = shop_books.read(tmp_path)
             start("legacy_monolith", "--stock", "http", "--payments", "http", "--proxy", front.url)
             shop = Service(payments.process, int(front.url.rsplit(":", 1)[1]))  # as its callers reach it

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks import shop_books
 from extracted.inventory import database as inventory_database
 from extracted.inventory import idempotency as inventory_idempotency
 from extracted.inventory import requests as inventory_requests
@@ -29,7 +30,6 @@ from legacy_monolith.placing import Move, Placing
 from legacy_monolith.replies import Done, Failed, Heard, Refusal, Reply, judge
 from legacy_monolith.saga import WAITING, Rest
 from legacy_monolith.saga_log import Pending, Places
-from tests.support import shop_books
 from tests.support.shop_services import bring_over
 
 AT = "2019-04-01T12:00:00Z"

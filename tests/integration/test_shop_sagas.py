@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import shop_books
+from benchmarks import shop_books
 from tests.support.relay import Drop, Say
 from tests.support.shop_services import Answer, Service, assert_one_line, run, wait_until
 from tests.support.shop_world import BALANCE, DECLINED, World, order, taken_apart

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from benchmarks import shop_books
 from legacy_monolith import seed
 from legacy_monolith.database import open_writer
-from tests.support import shop_books
 from tests.support.relay import Relay, relaying, service_of
 from tests.support.shop_services import Done, Service, bring_over, run, running, wait_until
 
