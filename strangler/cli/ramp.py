@@ -8,10 +8,9 @@ from typing import Any
 import click
 
 from strangler.cli.common import as_json_option, complain, places, print_json, say, who
-from strangler.cli.share import change_share
+from strangler.cli.share import tell_change, verdict_now
 from strangler.compare import printable
-from strangler.cutover import BadValue, read_table, set_order
-from strangler.cutover.ramp import next_step
+from strangler.cutover import BadValue, read_table, set_order, skip_gate
 from strangler.cutover.report import report_on
 from strangler.evidence import duration
 from strangler.routes import format_percent
@@ -104,14 +103,10 @@ def _order(routes: Path, state: Path, route: str, why: str, *, paused: bool) -> 
 @places
 def skip(routes: Path, state: Path, route: str, why: str) -> int:
     """Take the next step of ROUTE now, whatever the gate says. What it says is kept in the ledger."""
-    table, _ = read_table(routes, state)
-    known = table.route(route)
-    if known is None or known.ramp is None:
-        report_on(table, state, route)  # says so when there is no such route
-        raise BadValue(f"route {route} has no ramp")
-    above = next_step(known.ramp, known.share)
-    if above is None:
-        complain(f"{route}: the ramp is finished, at {format_percent(known.share)}")
+    told = verdict_now(routes, state, route)
+    entry = skip_gate(routes, state, route, who=who(), why=why, evidence=told)
+    if entry is None:
+        share = format_percent(read_table(routes, state)[0].share_of(route) or 0)
+        complain(f"{route}: the ramp is finished, at {share}")
         return 1
-    reason = "skipped the gate" + (f": {why}" if why else "")
-    return change_share(routes, state, route, format_percent(above), reason)
+    return tell_change(routes, state, entry)

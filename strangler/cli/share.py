@@ -31,7 +31,7 @@ def share(routes: Path, state: Path, route: str, percent: str, why: str) -> int:
     Example:
       strangler share payment-read 25% --why 'a day without mismatch'
     """
-    return change_share(routes, state, route, percent, why)
+    return _set(routes, state, route, "share", percent, why)
 
 
 @click.command(short_help="Set the share of requests copied.")
@@ -69,31 +69,27 @@ def rollback(routes: Path, state: Path, route: str, to: str | None, why: str) ->
       strangler rollback payment-read --why 'totals differ'
       strangler rollback payment-read --to 5%
     """
-    told = _verdict(routes, state, route)
+    told = verdict_now(routes, state, route)
     entry = roll_back(routes, state, route, to, who=who(), why=why or "rollback", evidence=told)
     if entry is None:
         share = format_percent(read_table(routes, state)[0].share_of(route) or 0)
         say(f"{route}: share is {share} already")
         return 0
-    return _told(routes, state, entry)
-
-
-def change_share(routes: Path, state: Path, route: str, percent: str, why: str) -> int:
-    """What `strangler share` does."""
-    return _set(routes, state, route, "share", percent, why)
+    return tell_change(routes, state, entry)
 
 
 def _set(routes: Path, state: Path, route: str, key: Edited, percent: str, why: str) -> int:
     entry = change(
-        routes, state, route, key, percent, who=who(), why=why, evidence=_verdict(routes, state, route)
+        routes, state, route, key, percent, who=who(), why=why, evidence=verdict_now(routes, state, route)
     )
     if entry is None:
         say(f"{route}: {key} is {settled_value(percent)} already")
         return 0
-    return _told(routes, state, entry)
+    return tell_change(routes, state, entry)
 
 
-def _told(routes: Path, state: Path, entry: Entry) -> int:
+def tell_change(routes: Path, state: Path, entry: Entry) -> int:
+    """Say what was changed, and whether the running proxy goes by it."""
     say(f"{entry.route}: {entry.key} {entry.from_} -> {entry.to}")
     kept = read_moves(state).get(entry.route)
     if kept is not None and kept.at == entry.at:
@@ -102,7 +98,8 @@ def _told(routes: Path, state: Path, entry: Entry) -> int:
     return 0
 
 
-def _verdict(routes: Path, state: Path, route: str) -> str:
+def verdict_now(routes: Path, state: Path, route: str) -> str:
+    """What the evidence says of a route, for the ledger: "" when nobody knows."""
     try:
         return verdict_line(read_table(routes, state)[0], state, route)
     except (CutoverError, ValueError):

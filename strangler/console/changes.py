@@ -13,11 +13,18 @@ from aiohttp import web
 from strangler.console.panel import PANEL, Panel
 from strangler.console.problems import Refusal
 from strangler.console.views import ChangesView, entry_view, route_view
-from strangler.cutover import BadValue, Entry, change, check_why, roll_back, set_order, settled_value
+from strangler.cutover import (
+    BadValue,
+    Entry,
+    change,
+    check_why,
+    roll_back,
+    set_order,
+    settled_value,
+    skip_gate,
+)
 from strangler.cutover.file import LONGEST_REASON, Edited
-from strangler.cutover.ramp import next_step
 from strangler.cutover.report import asked_for, verdict_line
-from strangler.routes import format_percent
 
 #: As a body has them: a percentage as in routes.yaml, and a reason on one line.
 Share = Annotated[
@@ -95,16 +102,11 @@ def ordering(do: str) -> Deed:
             return _logged(
                 [set_order(panel.routes_file, panel.state, name, paused=do == "pause", who=who, why=why)]
             )
-        (route,) = asked_for(panel.table(), name)
-        above = None if route.ramp is None else next_step(route.ramp, route.share)
-        if above is None:
-            raise BadValue(f"the ramp of {name} has no further step")
-        reason = "skipped the gate" + (f": {why}" if why else "")
         told = verdict_line(panel.table(), panel.state, name)
-        share = format_percent(above)
-        return _logged(
-            [change(panel.routes_file, panel.state, name, "share", share, who, reason, evidence=told)]
-        )
+        entry = skip_gate(panel.routes_file, panel.state, name, who=who, why=why, evidence=told)
+        if entry is None:
+            raise BadValue(f"the ramp of {name} has no further step")
+        return _logged([entry])
 
     return carry_out
 

@@ -6,7 +6,7 @@ from strangler.cutover.errors import BadValue, CannotWrite, CutoverError, Unknow
 from strangler.cutover.file import change, check_why, note_by_hand, read_table, settled_value
 from strangler.cutover.ledger import Entry, History
 from strangler.cutover.moves import Kept, Moves, overlaid, read_moves
-from strangler.cutover.orders import read_orders, set_order
+from strangler.cutover.orders import read_orders, set_order, skip_gate
 from strangler.cutover.ramp import Look, Move, Order, Stand, carried_out, look
 from strangler.cutover.releases import read_releases, release_of, set_release
 from strangler.cutover.whole import write_whole
@@ -41,5 +41,6 @@ __all__ = [
     "set_order",
     "set_release",
     "settled_value",
+    "skip_gate",
     "write_whole",
 ]

@@ -9,7 +9,7 @@ from strangler.cutover.errors import BadValue, UnknownRoute
 from strangler.cutover.file import change, read_table, settled_value
 from strangler.cutover.ledger import Entry
 from strangler.cutover.past import is_lower, share_after
-from strangler.routes import format_percent
+from strangler.routes import format_percent, parse_percent
 
 #: No ledger is longer than a number of so many digits.
 _DIGITS = 12
@@ -20,8 +20,8 @@ def roll_back(
 ) -> Entry | None:
     """Lower the share of a route: to 0 %, to a share such as `5%`, or, for `12`, to what entry 12 left.
 
-    None when it stands there already. A file that cannot be written does not stop it (see moves.py). Raises BadValue,
-    UnknownRoute, CannotWrite; Faults.
+    None when it stands there already, or lower by now. A file that cannot be written does not stop it (see moves.py).
+    Raises BadValue, UnknownRoute, CannotWrite; Faults.
     """
     table, _ = read_table(path, state_dir)
     known = table.route(route)
@@ -33,7 +33,12 @@ def roll_back(
         raise BadValue(
             f"{route} is at {present}: a rollback only lowers a share; `strangler share` raises it"
         )
-    return change(path, state_dir, route, "share", wanted, who, why, evidence=evidence, keep=True)
+    return change(
+        *(path, state_dir, route, "share", wanted, who, why),
+        evidence=evidence,
+        keep=True,
+        only_if=lambda share: share > parse_percent(wanted),  # a ramp may have gone lower meanwhile
+    )
 
 
 def _target(state_dir: Path, route: str, to: str | None) -> str:

@@ -82,10 +82,13 @@ def change(
     evidence: str = "",
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     keep: bool = False,
+    only_if: Callable[[Percent], bool] = lambda present: True,
 ) -> Entry | None:
     """Set a route's share or shadow (`value` such as `25%`). None when it has that value already.
 
     With `keep`, a share that the file cannot be told is kept in the state folder, and holds all the same.
+    `only_if` is asked of the present value, under the lock: what was decided by an older one may be wrong by now. When
+    it says no, nothing changes, and None is given as well.
 
     Raises UnknownRoute, BadValue, CannotWrite; Faults when routes.yaml is faulty as it stands;
     routes.edit.CannotEdit when the value stands where it cannot be replaced.
@@ -101,8 +104,9 @@ def change(
             known = table.route(route)
             if known is None:
                 raise UnknownRoute(route, (each.name for each in table.routes))
-            before = format_percent(getattr(known, key))
-            if before == wanted:
+            present: Percent = getattr(known, key)
+            before = format_percent(present)
+            if before == wanted or not only_if(present):
                 return None
             entry = Entry(
                 at=stamp(now),

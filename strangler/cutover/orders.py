@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from strangler.cutover import ledger
-from strangler.cutover.errors import BadValue, UnknownRoute
-from strangler.cutover.file import check_why, read_table, stamp
+from strangler.cutover.errors import BadValue, CannotWrite, UnknownRoute
+from strangler.cutover.file import change, check_why, read_table, stamp
 from strangler.cutover.ledger import Entry
 from strangler.cutover.lock import held
-from strangler.cutover.ramp import Order
+from strangler.cutover.ramp import Order, next_step
 from strangler.cutover.whole import read_kept, write_kept
+from strangler.routes import Ramp, Route, Table, format_percent
 
 NAME = "orders.json"
 
@@ -33,11 +34,7 @@ def set_order(path: Path, state_dir: Path, route: str, *, paused: bool, who: str
     check_why(why)
     with held(state_dir, path.resolve().parent):
         table, data = read_table(path)
-        known = table.route(route)
-        if known is None:
-            raise UnknownRoute(route, (each.name for each in table.routes))
-        if known.ramp is None:
-            raise BadValue(f"route {route} has no ramp: write `ramp:` under it in routes.yaml")
+        _ramp_of(table, route)
         orders = read_orders(state_dir)
         before = orders.get(route)
         orders = {**orders, route: Order(paused, time.time(), who, why)}
@@ -56,6 +53,38 @@ def set_order(path: Path, state_dir: Path, route: str, *, paused: bool, who: str
             evidence="",
         )
         return ledger.append(state_dir, entry)
+
+
+def skip_gate(
+    path: Path, state_dir: Path, route: str, *, who: str, why: str, evidence: str = ""
+) -> Entry | None:
+    """Take the next step of a ramp without its gate. None when there is no further step.
+
+    Raises UnknownRoute, BadValue for a route without a ramp, CannotWrite, also when its share has changed just now;
+    Faults when routes.yaml is faulty.
+    """
+    known, ramp = _ramp_of(read_table(path, state_dir)[0], route)
+    above = next_step(ramp, known.share)
+    if above is None:
+        return None
+    entry = change(
+        *(path, state_dir, route, "share", format_percent(above), who),
+        "skipped the gate" + (f": {why}" if why else ""),
+        evidence=evidence,
+        only_if=lambda share: share == known.share,  # nobody asked to skip a rollback
+    )
+    if entry is None:
+        raise CannotWrite(f"{route} has just left {format_percent(known.share)}: look at it again")
+    return entry
+
+
+def _ramp_of(table: Table, route: str) -> tuple[Route, Ramp]:
+    known = table.route(route)
+    if known is None:
+        raise UnknownRoute(route, (each.name for each in table.routes))
+    if known.ramp is None:
+        raise BadValue(f"route {route} has no ramp: write `ramp:` under it in routes.yaml")
+    return known, known.ramp
 
 
 def _said(order: Order | None) -> str:

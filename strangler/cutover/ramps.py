@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -19,11 +20,11 @@ from strangler.cutover.file import change, keep_share, read_table
 from strangler.cutover.ledger import Entry
 from strangler.cutover.moves import read_moves
 from strangler.cutover.orders import read_orders
-from strangler.cutover.ramp import Held, Look, Order, Stand, carried_out, look, next_step
+from strangler.cutover.ramp import Held, Look, Move, Order, Stand, carried_out, look, next_step
 from strangler.cutover.standing import EVIDENCE, standing
 from strangler.cutover.whole import read_kept, write_kept
 from strangler.evidence import Evidence, RampEntry, StepVerdict, read, timestamp
-from strangler.routes import Faults, Ramp, Route, Table, format_percent, parse_percent
+from strangler.routes import Faults, Percent, Ramp, Route, Table, format_percent, parse_percent
 
 NAME = "ramps.json"
 #: Who moves, in the ledger.
@@ -119,10 +120,14 @@ class Ramps:
         assert move is not None
         who = ROLLBACK if move.kind == "rollback" else STEP
         to, why, told = format_percent(move.to), _one_line(move.why), evidence_line(looked.verdict)
+        may = partial(_may_still_move, move, route.share)
         try:
             try:
                 entry = change(
-                    self._path, self._state, route.name, "share", to, who, why, evidence=told, keep=True
+                    *(self._path, self._state, route.name, "share", to, who, why),
+                    evidence=told,
+                    keep=True,
+                    only_if=may,
                 )
             except Faults as faults:
                 in_file = dict(table.kept).get(route.name, route.share)
@@ -209,6 +214,12 @@ def _lowered(entry: Entry) -> bool:
         return float(entry.to.rstrip("%")) < float(entry.from_.rstrip("%"))
     except ValueError:
         return False
+
+
+def _may_still_move(move: Move, decided_at: Percent, present: Percent) -> bool:
+    """Whether a move is still right. Somebody may have set the share since the table was read that it was decided by:
+    then their word holds, and a rollback only ever lowers it."""
+    return present > move.to if move.kind == "rollback" else present == decided_at
 
 
 def _one_line(text: str) -> str:

@@ -9,10 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from strangler.cutover import change, ledger, note_by_hand, read_moves, read_table, roll_back, set_order
+from strangler.cutover import (
+    CannotWrite,
+    change,
+    ledger,
+    note_by_hand,
+    read_moves,
+    read_table,
+    roll_back,
+    set_order,
+    skip_gate,
+)
 from strangler.cutover.ramps import Ramps, read_stands
 from strangler.cutover.report import report_on
 from strangler.evidence import Observation, Releases, Store
+from strangler.routes import Table
 
 TEXT = """\
 version: 1
@@ -216,6 +227,48 @@ def test_a_hand_right_after_a_move_is_seen_at_once(world: World) -> None:
     assert held.by == "hand"
     world.traffic(1_200, errors=100)
     assert world.look(0.5) == "0%", "and what goes wrong then is, too"
+
+
+def test_a_step_does_not_undo_what_somebody_has_just_done(world: World) -> None:
+    """The running table is from before the rollback: to the ramp that reads it, the step would be due."""
+    climbed(world, "5%")
+    running = read_table(world.routes, world.state)[0]
+    world.traffic()
+    roll_back(world.routes, world.state, "pay", None, who="me", why="wait")
+    world.ramps.look(running, world.now + 11)
+    assert world.share == "0%"
+    assert [entry.who for entry in ledger.read(world.state).entries] == ["ramp", "me"]
+    world.traffic()
+    assert world.look(12) == "0%"
+    assert "the share was lowered by hand" in world.waits
+
+
+def test_a_rollback_raises_no_share_that_somebody_has_just_lowered(world: World) -> None:
+    world.routes.write_text(TEXT.replace("errors: 1%", "errors: 1%, back: step"))
+    climbed(world, "50%")
+    running = read_table(world.routes, world.state)[0]
+    world.traffic(1_200, errors=100)
+    change(world.routes, world.state, "pay", "share", "1%", "me", "")
+    world.ramps.look(running, world.now + 1)
+    assert world.share == "1%", "and not 5 %, the last good step"
+
+
+def test_nobody_skips_a_rollback(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ramp falls back between the moment that somebody looks and the moment that the step is taken."""
+    climbed(world, "5%")
+
+    def looked_before(path: Path, state: Path | None = None) -> tuple[Table, bytes]:
+        table = read_table(path, state)
+        change(world.routes, world.state, "pay", "share", "0%", "ramp (rollback)", "errors")
+        return table
+
+    monkeypatch.setattr("strangler.cutover.orders.read_table", looked_before)
+    with pytest.raises(CannotWrite, match="has just left 5%"):
+        skip_gate(world.routes, world.state, "pay", who="me", why="")
+    change(world.routes, world.state, "pay", "share", "5%", "me", "")
+    monkeypatch.setattr("strangler.cutover.back.read_table", looked_before)
+    assert roll_back(world.routes, world.state, "pay", "3%", who="me", why="") is None
+    assert world.share == "0%"
 
 
 def test_the_ledger_of_a_ramp_and_of_hands_holds(world: World) -> None:
