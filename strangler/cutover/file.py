@@ -33,7 +33,7 @@ from strangler.cutover import ledger
 from strangler.cutover.errors import BadValue, CannotWrite, UnknownRoute
 from strangler.cutover.ledger import Entry
 from strangler.cutover.lock import held
-from strangler.cutover.moves import Kept, overlaid, read_moves, write_moves
+from strangler.cutover.moves import Kept, let_go_of_overruled, overlaid, read_moves, write_moves
 from strangler.cutover.past import differences, standing_at
 from strangler.routes import (
     MOST_BYTES,
@@ -99,6 +99,7 @@ def change(
     with held(state_dir, target.parent):
         for _ in range(_ATTEMPTS):
             table, data = read_table(path, state_dir)
+            let_go_of_overruled(state_dir, table)
             _take_back_what_did_not_happen(state_dir, data, now)
             _note(state_dir, table, data, now, all_routes=False)
             known = table.route(route)
@@ -332,6 +333,7 @@ def note_by_hand(
     """
     with held(state_dir, _target(path).parent):
         table, data = read_table(path, state_dir)
+        let_go_of_overruled(state_dir, table)
         _take_back_what_did_not_happen(state_dir, data, now)
         return _note(state_dir, table, data, now, all_routes=True)
 

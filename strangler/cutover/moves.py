@@ -2,7 +2,8 @@
 
 The file is the only truth about routes, but a rollback must not wait for a disk that can be written again. So the
 share is kept here, with the share that the file says. It holds as long as the file says just that of the route: the
-file's own later change wins.
+file's own later change wins, for good. What it has overruled goes, so that it does not hold once more when the file
+says again, weeks later, what it said then.
 """
 
 from __future__ import annotations
@@ -47,6 +48,18 @@ def read_moves(state_dir: Path) -> Moves:
 def write_moves(state_dir: Path, moves: Moves) -> None:
     """Write down all the moves that hold. Raises CannotWrite."""
     write_kept(state_dir / NAME, moves)
+
+
+def let_go_of_overruled(state_dir: Path, table: Table) -> None:
+    """Forget the moves of which the file says something else by now. `table` is as `overlaid` gives it.
+
+    Raises CannotWrite. A route that is not there has said nothing: half a file that somebody is just writing may look
+    like that.
+    """
+    moves, holding = read_moves(state_dir), dict(table.kept)
+    left = {name: move for name, move in moves.items() if name in holding or table.share_of(name) is None}
+    if len(left) < len(moves):
+        write_moves(state_dir, left)
 
 
 def overlaid(table: Table, moves: Moves) -> Table:

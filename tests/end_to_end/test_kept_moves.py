@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 
+from strangler.cutover import read_moves
 from tests.support.proxy import ROUTES, Proxy, proxy, service
+from tests.support.raw import until
 
 
 def named(name: str) -> object:
@@ -66,4 +70,9 @@ async def test_a_rollback_that_the_file_cannot_be_told(tmp_path: Path) -> None:
             await is_side(made, "old")
             made.routes.write_text(text.replace("share: 100% ", "share: 99.999% "))
             await is_side(made, "new")
-            assert '"share"' in await command(made, "status", "--json")
+            await until(lambda: read_moves(tmp_path / "state") == {})
+            made.routes.write_text(text)
+            taken = f"1 route(s), table {sha256(text.encode()).hexdigest()[:12]}"
+            await until(lambda: taken in made.log.read_text())
+            await is_side(made, "new")
+            assert json.loads(await command(made, "status", "--json"))["kept"] == []

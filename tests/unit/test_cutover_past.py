@@ -275,6 +275,33 @@ def test_the_files_own_later_change_wins(path: Path, state: Path, unwritable: py
     assert effective(path, state) == "12%"
 
 
+@pytest.mark.parametrize("noticed_by", ["the observer", "a command"])
+def test_what_the_file_has_overruled_does_not_come_back(
+    path: Path, state: Path, unwritable: pytest.MonkeyPatch, noticed_by: str
+) -> None:
+    roll_back(path, state, "pay", None, who="me", why="")
+    unwritable.undo()
+    path.write_text(TEXT.replace("share: 25%", "share: 0%"))
+    if noticed_by == "the observer":
+        note_by_hand(path, state)
+    else:
+        change(path, state, "stock", "share", "1%", "me", "")
+    assert read_moves(state) == {}
+    path.write_text(TEXT)
+    assert effective(path, state) == "25%", "weeks later, when it is well again"
+
+
+def test_a_route_that_is_not_in_the_file_has_overruled_nothing(
+    path: Path, state: Path, unwritable: pytest.MonkeyPatch
+) -> None:
+    """An editor that writes in place shows half a file for a moment."""
+    roll_back(path, state, "pay", None, who="me", why="")
+    path.write_text(TEXT.replace("name: pay", "name: later"))
+    note_by_hand(path, state)
+    path.write_text(TEXT)
+    assert effective(path, state) == "0%"
+
+
 def test_setting_what_the_file_says_lets_go_of_what_was_kept(
     path: Path, state: Path, unwritable: pytest.MonkeyPatch
 ) -> None:
