@@ -114,20 +114,36 @@ async def test_it_is_served(console: Console) -> None:
     assert await console.ask("GET", "/api/v1/openapi.json") == (200, document())
 
 
-def _hold(url: str, known: dict[str, list[Any]]) -> dict[str, Counter[int]]:
+#: What each of them takes that sends something.
+GOOD = {
+    "/api/v1/routes/{name}": {"share": "25%", "why": "because"},
+    "/api/v1/routes/{name}/rollback": {"why": "enough"},
+    "/api/v1/routes/{name}/ramp": {"do": "pause"},
+}
+
+
+def _hold(url: str, known: dict[str, str], good: dict[str, Any]) -> dict[str, Counter[int]]:
     """Ask everything, and count the statuses."""
     operations = (result.ok() for result in schemathesis.openapi.from_dict(exact()).get_all_operations())
     return {
-        f"{operation.method} {operation.path}": _asked(operation, url, known)
+        f"{operation.method} {operation.path}": _asked(operation, url, known, good)
         for operation in operations
         if operation.path not in STREAMS
     }
 
 
-def _asked(operation: Any, url: str, known: dict[str, list[Any]]) -> Counter[int]:
-    """Ask one thing in every way that the document allows; of what is known, often by its name."""
+def _asked(operation: Any, url: str, known: dict[str, str], good: dict[str, Any]) -> Counter[int]:
+    """Ask one thing as it is meant, and then in every way that the document allows; of what is known, often by name."""
+    places = {"path": operation.path_parameters, "query": operation.query}
+    asked = {
+        place: {each.name: known[each.name] for each in there if each.name in known}
+        for place, there in places.items()
+    }
+    sent = {"body": good[operation.path], "media_type": "application/json"} if operation.body else {}
+    meant = operation.Case(path_parameters=asked["path"], query=asked["query"], **sent)
+    assert meant.call_and_validate(base_url=url, checks=CHECKS).status_code == 200, meant
     statuses: Counter[int] = Counter()
-    words = st.fixed_dictionaries({name: st.none() | st.sampled_from(each) for name, each in known.items()})
+    words = st.fixed_dictionaries({name: st.none() | st.just(each) for name, each in known.items()})
 
     @settings(
         max_examples=12,
@@ -137,10 +153,10 @@ def _asked(operation: Any, url: str, known: dict[str, list[Any]]) -> Counter[int
         suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy(), words=words)
-    def ask(case: Any, words: dict[str, Any]) -> None:
+    def ask(case: Any, words: dict[str, str | None]) -> None:
         for name, value in words.items():
-            for place in (case.path_parameters, case.query, case.body):
-                if value is not None and isinstance(place, dict) and name in place:
+            for place in (case.path_parameters, case.query):
+                if value is not None and place and name in place:
                     place[name] = value
         answer = case.call_and_validate(base_url=url, checks=CHECKS)
         statuses[answer.status_code] += 1
@@ -151,24 +167,19 @@ def _asked(operation: Any, url: str, known: dict[str, list[Any]]) -> Counter[int
 
 async def test_real_answers_are_as_it_says(console: Console) -> None:
     _, report = await console.ask("GET", "/api/v1/report/read?legacy=shop&extracted=v2")
+    _, changed = await console.ask("PATCH", "/api/v1/routes/read", json={"share": "5%"})
     known = {
-        "name": ["read", "<b>&pay"],
-        "id": [report["routes"][0]["fingerprints"][0]["id"]],
-        "share": ["25%", "0%"],
-        "legacy": ["shop"],
-        "extracted": ["v2"],
-        "at": ["2026-01-01"],
-        "to": ["0%"],
-        "shadow": ["100%"],
-        "why": ["because"],
-        "before": [report],
-        "after": [report],
+        "name": "read",
+        "id": report["routes"][0]["fingerprints"][0]["id"],
+        "share": "25%",
+        "legacy": "shop",
+        "extracted": "v2",
+        "at": changed["changes"][0]["at"],
     }
-    found = await asyncio.to_thread(_hold, f"http://127.0.0.1:{console.port}", known)
+    good = GOOD | {"/api/v1/compare": {"before": report, "after": report}}
+    found = await asyncio.to_thread(_hold, f"http://127.0.0.1:{console.port}", known, good)
     assert len(found) == len(ENDPOINTS) - len(STREAMS)
-    without = {name for name, statuses in found.items() if not statuses[200]}
-    assert without == set(), "every one of them had a good answer to give"
-    assert {400, 404} <= {status for statuses in found.values() for status in statuses}
+    assert {200, 400, 404} <= {status for statuses in found.values() for status in statuses}
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda each: f"{each.method} {each.path}")
