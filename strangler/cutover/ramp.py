@@ -37,17 +37,24 @@ _MARKS: Final = 5
 _CARRIED: Final = 2
 #: No while begins sooner after another than this (seconds).
 _APART: Final = 30.0
+#: While a release is put in place, it and the one before answer by turns. Of which the answers all come for so long
+#: (seconds), that is the one in place.
+_SETTLED: Final = 30.0
 
 _UNKNOWN: Final = ("", "")
 
 
 class Held(msgspec.Struct, frozen=True):
-    """Why a share stays where it is. `extracted` is the release that it was held for. `at` is Unix time."""
+    """Why a share stays where it is. `at` is Unix time.
+
+    `extracted` is the release that it was held for, and `also` the one that answered by turns with it.
+    """
 
     at: float
     by: Literal["rollback", "hand"]
     why: str
     extracted: str = ""
+    also: str = ""
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -62,7 +69,8 @@ class Stand(msgspec.Struct, frozen=True):
     """Where the ramp of a route stands. The first mark is the beginning of the step. `good`: the last step passed.
 
     `earlier` are marks from before the releases changed: errors that came with the change must not be forgotten, only
-    because the first answer of the new release came after them.
+    because the first answer of the new release came after them, nor while two releases answer by turns. `left` is the
+    release of the extracted side before the present one; `by_turns`: and before that it was the present one.
     """
 
     share: Percent
@@ -71,6 +79,8 @@ class Stand(msgspec.Struct, frozen=True):
     good: Percent = 0
     held: Held | None = None
     earlier: tuple[Mark, ...] = ()
+    left: str = ""
+    by_turns: bool = False
 
     @property
     def began(self) -> float:
@@ -137,7 +147,8 @@ def carried_out(stand: Stand, move: Move, evidence: RouteEvidence | None, now: f
     held = stand.held
     good = max(stand.good, stand.share)
     if move.kind == "rollback":
-        held = Held(now, "rollback", move.why, stand.releases[1])
+        also = stand.left if stand.by_turns else ""
+        held = Held(now, "rollback", move.why, stand.releases[1], also)
         good = min(stand.good, move.to)
     return Stand(move.to, stand.releases, (_next_mark(stand, evidence, now),), good, held)
 
@@ -182,17 +193,43 @@ def _followed(
         return Stand(route.share, known, (_next_mark(before, evidence, now),), good, held)
     stand = before
     if _is_another(known, before.releases):
-        if before.releases == _UNKNOWN:
-            stand = msgspec.structs.replace(before, releases=known)
-        else:
-            held = before.held
-            if held is not None and held.by == "rollback" and known[1] and known[1] != held.extracted:
-                held = None
-            earlier = (*before.earlier, *before.marks)[-_CARRIED:]
-            stand = Stand(route.share, known, (Mark(now, 1, snapshot(evidence)),), 0, held, earlier)
+        stand = (
+            _at_first_sight(before, known) if before.releases == _UNKNOWN else _anew(before, evidence, now)
+        )
+    if _is_over(stand, now):
+        stand = msgspec.structs.replace(stand, held=None)
     if stand.held is not None and order is not None and not order.paused and order.at > stand.held.at:
         stand = msgspec.structs.replace(stand, held=None, marks=(_next_mark(stand, evidence, now),))
     return stand
+
+
+def _at_first_sight(before: Stand, known: tuple[str, str]) -> Stand:
+    """The sides say their releases for the first time: those are the ones that there have been all along."""
+    held = before.held
+    if held is not None and not held.extracted:
+        held = msgspec.structs.replace(held, extracted=known[1])
+    return msgspec.structs.replace(before, releases=known, held=held)
+
+
+def _anew(before: Stand, evidence: RouteEvidence | None, now: float) -> Stand:
+    """The step begins anew, with other releases. What came of the last ones is watched for a while."""
+    known, earlier = _releases(evidence), before.earlier
+    if not earlier or now - earlier[-1].at >= _APART:  # by turns, none of the whiles would get any older
+        earlier = (*earlier, *before.marks)[-_CARRIED:]
+    unsettled = now - before.began < _SETTLED
+    mark = _next_mark(before, evidence, now) if unsettled else Mark(now, 1, snapshot(evidence))
+    left, by_turns = before.left, unsettled and before.by_turns
+    if known[1] != before.releases[1]:
+        left, by_turns = before.releases[1], by_turns or (unsettled and before.left == known[1])
+    return Stand(before.share, known, (mark,), 0, before.held, earlier, left, by_turns)
+
+
+def _is_over(stand: Stand, now: float) -> bool:
+    """Whether a rollback need hold no more, since another release of the extracted side is in place."""
+    held = stand.held
+    if held is None or held.by != "rollback" or stand.releases[1] in ("", held.extracted, held.also):
+        return False
+    return now - stand.began >= _SETTLED
 
 
 def _is_another(known: tuple[str, str], before: tuple[str, str]) -> bool:

@@ -161,7 +161,59 @@ def test_a_new_release_says_otherwise(story: Story) -> None:
     story.look()
     story.release = "v2"
     story.traffic(100)
-    assert story.look().stand.held is None
+    assert story.look().stand.held is not None, "perhaps it only answers by turns with the one before"
+    story.traffic(100)
+    assert story.look(29).stand.held is not None
+    assert story.look(1).stand.held is None
+    story.climb(1_000)
+
+
+@pytest.mark.parametrize(("a_second", "errors"), [(10, 1), (100, 2)])
+def test_errors_are_seen_while_two_releases_answer_by_turns(story: Story, a_second: int, errors: int) -> None:
+    """As they do in the middle of a deployment: no step lasts for more than a second."""
+    story.climb(10_000)
+    for number in range(90):
+        story.release = f"v{number % 2 + 1}"
+        story.traffic(a_second, errors=errors)
+        if story.look().move is not None:
+            break
+    assert story.route.share == 0
+    assert "(in " in str(story.looks[-1].move)
+
+
+def test_releases_by_turns_are_no_reason(story: Story) -> None:
+    story.climb(10_000)
+    for number in range(300):
+        story.release = f"v{number % 2 + 1}"
+        story.traffic(100)
+        assert story.look().move is None
+    assert len(story.looks[-1].stand.earlier) == 2
+    ages = [story.now - mark.at for mark in story.looks[-1].stand.earlier]
+    assert 30 <= ages[0] <= 61
+    story.climb(100_000)
+
+
+@pytest.mark.parametrize("last", ["v1", "v2"])
+@pytest.mark.parametrize("turns", [2, 3])
+def test_a_release_that_answered_by_turns_is_no_new_one(story: Story, turns: int, last: str) -> None:
+    """Which of the two it was that failed is not known, so neither gets the callers back."""
+    story.climb(10_000)
+    story.traffic(1_000)
+    story.look(600)
+    for number in range(turns + 1):
+        story.release = f"v{number % 2 + 1}"
+        story.traffic(100, errors=90 if number == turns else 0)
+        story.look()
+    assert story.route.share == 0
+    for number in range(10):
+        story.release = f"v{number % 2 + 1}"
+        story.traffic(100)
+        story.look()
+    story.release = last
+    for _ in range(5):
+        story.traffic(30_000)
+        assert story.look(61).move is None
+    story.release = "v3"
     story.climb(1_000)
 
 
