@@ -16,7 +16,7 @@ from strangler.evidence.reading import read, read_outcomes, read_served
 from strangler.evidence.recorded import Recorded, can_be_asked, examples_of, read_recorded, within
 from strangler.evidence.render import render_changes, render_report
 from strangler.evidence.report import RouteFacts, build, fingerprint, timestamp
-from strangler.evidence.schema import StoreError
+from strangler.evidence.schema import StoreError, size_of
 from strangler.evidence.shape import (
     FingerprintDetail,
     FullExample,
@@ -115,6 +115,7 @@ __all__ = [
     "render_report",
     "sampled",
     "seen_since",
+    "size_of",
     "snapshot",
     "timestamp",
     "within",

@@ -138,14 +138,18 @@ class Books:
         self._touched: set[tuple[str, str]] = set()
         self._counted: set[tuple[str, str, str]] = set()
         self._served: Counter[tuple[int, str, str]] = Counter()
+        self._booked: Counter[tuple[str, str]] = Counter()
 
     @property
     def workers(self) -> frozenset[str]:
         """Every worker with an account that is not retired."""
         return frozenset(worker for worker, _ in self._accounts) | frozenset(w for w, _, _ in self._counters)
 
-    def apply(self, batch: Batch) -> None:
-        """Commit a batch whole, or raise and leave the file as it was."""
+    def apply(self, batch: Batch) -> Counter[tuple[str, str]]:
+        """Commit a batch whole, or raise and leave the file as it was.
+
+        Gives what became of exchanges that were handed over: per route and outcome, and per route and reason to skip.
+        """
         if self._stale:
             self._load()
         self._sql.execute("BEGIN IMMEDIATE")
@@ -168,7 +172,9 @@ class Books:
         self._stale = bool(gone)
         if gone:
             shrink(self._sql)
+        booked = self._booked
         self._new_batch()
+        return booked
 
     def _enter(self, entry: Observation | Fold | Lost | Retired) -> None:
         if entry.worker in self._retired:
@@ -228,7 +234,7 @@ class Books:
         gone = handed - account.recorded - account.lost
         if gone > 0:
             account.lost += gone
-            self._skip(route, reason, gone)
+            self._lose(route, reason, gone)
 
     def _retire(self, worker: str) -> None:
         for key in [key for key in self._accounts if key[0] == worker]:
@@ -247,13 +253,16 @@ class Books:
         for (worker, route, reason), count in refused.items():
             if worker not in self._retired:
                 self._account(worker, route).recorded += count
-                self._skip(route, reason, count)
+                self._lose(route, reason, count)
 
     # -- what the observer saw -----------------------------------------------------------------------
 
     def _record(self, seen: Observation) -> None:
         self._account(seen.worker, seen.route).recorded += 1
         skipped = seen.outcome == "skipped"
+        self._booked[seen.route, seen.outcome] += 1
+        if skipped:
+            self._booked[seen.route, seen.reason] += 1
         nameless = skipped and "" in seen.releases  # no answer said which releases these are
         pair = self._place(seen.route) if nameless else self._pair(seen.route, seen.releases)
         self._tallies[pair].add(seen)
@@ -271,6 +280,11 @@ class Books:
     def _account(self, worker: str, route: str) -> _Account:
         self._touched.add((worker, route))
         return self._accounts.setdefault((worker, route), _Account())
+
+    def _lose(self, route: str, reason: str, count: int) -> None:
+        """Skip what was handed over and is no observation."""
+        self._skip(route, reason, count)
+        self._booked[route, reason] += count
 
     def _skip(self, route: str, reason: str, count: int) -> None:
         self._tallies[self._place(route)].skipped[reason] += count

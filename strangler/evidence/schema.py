@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import sqlite3
@@ -202,6 +203,15 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         _close(connection)
         raise
     return connection
+
+
+def size_of(path: Path) -> int:
+    """Bytes that the file and its log of writes take on the disk's account; 0 when there are none."""
+    size = 0
+    for part in (path, path.with_name(path.name + "-wal")):
+        with contextlib.suppress(OSError):
+            size += part.stat().st_size
+    return size
 
 
 def _connect_read_only(path: Path) -> sqlite3.Connection:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
@@ -56,6 +56,7 @@ class Store:
         """How often writing has failed since the store was opened."""
         self.last_fault = ""
         """What the last failure said; stays after recovery."""
+        self._booked: Counter[tuple[str, str]] = Counter()
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="evidence-writer", daemon=True)
         self._thread.start()
@@ -88,6 +89,15 @@ class Store:
     def queued(self) -> int:
         """Entries waiting to be written."""
         return len(self._entries)
+
+    def booked(self) -> dict[tuple[str, str], int]:
+        """What has become of exchanges that were handed over, since the store was opened and as far as it is in the
+        file: by route and outcome (`match`, `transient`, `mismatch`, `skipped`), and by route and reason to skip.
+
+        Reasons that a gateway worker has counted itself are not in it.
+        """
+        with self._changed:
+            return dict(self._booked)
 
     def record(self, observation: Observation) -> bool:
         """Queue an observation. False: no room, it is counted as skipped under `store_full` instead."""
@@ -216,7 +226,7 @@ class Store:
         delay = _FIRST_RETRY
         while True:
             try:
-                self._books.apply(batch)
+                self._apply(batch)
             except Exception as problem:
                 self._fault(problem)
                 if not _may_pass(problem):
@@ -232,6 +242,11 @@ class Store:
                 self._changed.wait_for(lambda: self._closing, delay)
             delay = min(2 * delay, _LAST_RETRY)
 
+    def _apply(self, batch: Batch) -> None:
+        booked = self._books.apply(batch)
+        with self._changed:
+            self._booked.update(booked)
+
     def _without_poison(self, batch: Batch) -> Batch:
         """Write the entries one by one and give back what is left to write.
 
@@ -242,7 +257,7 @@ class Store:
         left = Batch(refused=dict(batch.refused))
         for place, entry in enumerate(batch.entries):
             try:
-                self._books.apply(Batch([entry]))
+                self._apply(Batch([entry]))
             except Exception as problem:
                 self._fault(problem)
                 if _may_pass(problem):

@@ -234,9 +234,11 @@ def test_a_full_disk_is_survived(path: Path) -> None:
         assert "full" in store.last_fault
         assert store.record(seen()) is False
         assert read(path)["r"].current.tally.compared == 1
+        assert store.booked() == {("r", "match"): 1}, "only what is in the file"
         books.execute("PRAGMA max_page_count=1000000")
         assert store.flush()
         tally = read(path)["r"].current.tally
+        assert store.booked() == {("r", "match"): 1, ("r", "mismatch"): 20, ("r", "store_full"): 1}
     assert (tally.compared, tally.skipped["store_full"]) == (21, 1)
 
 
@@ -249,6 +251,7 @@ def test_an_observation_that_cannot_be_written_spoils_no_other(path: Path) -> No
         assert store.flush()
         assert store.faults >= 1
         assert not store.failing
+        assert store.booked() == {("r", "match"): 3, ("r", "store_error"): 1}
     tally = read(path)["r"].current.tally
     assert (tally.compared, dict(tally.skipped)) == (3, {"store_error": 1})
 

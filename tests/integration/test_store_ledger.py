@@ -41,6 +41,7 @@ class Ledger(RuleBasedStateMachine):
         self.taken: Counter[tuple[str, str]] = Counter()  # recorded or lost, per worker and route
         self.compared: Counter[str] = Counter()
         self.reasons: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.booked: Counter[tuple[str, str]] = Counter()  # by stores that are closed
         self.workers = ["w0", "w1"]
 
     @rule(route=st.sampled_from(ROUTES), which=st.integers(0, 1), count=st.integers(1, 4))
@@ -114,13 +115,21 @@ class Ledger(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         self.store.close()
+        self.booked.update(self.store.booked())
         self.store = Store.open(self.path)
 
     @rule()
     def sums_agree(self) -> None:
         assert self.store.flush()
         evidence = read(self.path)
+        booked = self.booked + Counter(self.store.booked())
         for route in ROUTES:
+            outcomes = sum(booked[route, outcome] for outcome in ("match", "mismatch", "transient"))
+            assert outcomes == self.compared[route]
+            assert booked[route, "skipped"] == self.reasons[route]["too_complex"]
+            for reason in ("too_complex", "observer_restart", "worker_lost"):
+                assert booked[route, reason] == self.reasons[route][reason]
+            assert booked[route, "queue_full"] == booked[route, "streaming"] == 0  # the worker's own count
             pending = sum(
                 max(0, count - self.taken[worker, name])
                 for (worker, name), count in self.folded.items()
