@@ -35,10 +35,21 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Reloads:
+    """How many saves of the file were taken and refused since the start, and when the last good one was read, the
+    first included (Unix seconds)."""
+
+    taken: int = 0
+    refused: int = 0
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Faulty:
     """To the observer: the file's last save has these faults, as lines. None means that it is fine again."""
 
     faults: tuple[str, ...]
+    reloads: Reloads = Reloads()
 
 
 @dataclass(frozen=True, slots=True)

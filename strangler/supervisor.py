@@ -22,7 +22,7 @@ from pathlib import Path
 
 from strangler import __version__
 from strangler.console import guard
-from strangler.control import Faulty, Line, Message, Run, Running
+from strangler.control import Faulty, Line, Message, Reloads, Run, Running
 from strangler.cutover import CutoverError, Moves, overlaid, read_moves
 from strangler.cutover.moves import NAME as MOVES
 from strangler.listening import CannotServe, Sockets, claim, unlink, url_of
@@ -161,6 +161,7 @@ class _Supervisor:
         self._moves: Moves = read_moves(state)
         self._table = table
         self._faults: tuple[str, ...] = ()
+        self._reloads = Reloads(at=time.time())
         self._sockets = sockets
         self._changed = asyncio.Event()
         self._leave = asyncio.Event()
@@ -198,7 +199,7 @@ class _Supervisor:
 
     def _greet_observer(self, child: Child) -> None:
         child.send(Run(self._table))
-        child.send(Faulty(self._faults))
+        child.send(Faulty(self._faults, self._reloads))
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -256,7 +257,7 @@ class _Supervisor:
             good = await self._reload() if saved else False
             if good or moves:
                 await self._take_up()
-            self._observer.send(Faulty(self._faults))
+            self._observer.send(Faulty(self._faults, self._reloads))
 
     async def _reload(self) -> bool:
         """Read the file. False when it has faults: then the last good save stays the file's table."""
@@ -267,8 +268,10 @@ class _Supervisor:
             for line in self._faults:
                 log.error("%s", line)
             log.error("the running table stays in force")
+            self._reloads = replace(self._reloads, refused=self._reloads.refused + 1)
             return False
         self._faults = ()
+        self._reloads = replace(self._reloads, taken=self._reloads.taken + 1, at=time.time())
         return True
 
     async def _take_up(self) -> None:

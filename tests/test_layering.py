@@ -53,6 +53,7 @@ ROOMS: dict[str, set[str]] = {
 PURE = (
     "strangler/routes/*.py",
     "strangler/compare/*.py",
+    "strangler/observer/metrics/*.py",
     *(f"strangler/gateway/{name}.py" for name in ("inbound", "breaker", "instead")),
     *(
         f"strangler/cutover/{name}.py"

@@ -14,8 +14,8 @@ from strangler.routes import Table
 class Panel(Protocol):
     """The running observer, as the console knows it.
 
-    `report` may read files, `lately` may have much to add up: they are called in a thread. The other methods answer at
-    once, on the loop.
+    `report` and `metrics` may read files, `lately` may have much to add up: they are called in a thread. The other
+    methods answer at once, on the loop.
     """
 
     routes_file: Path
@@ -38,8 +38,8 @@ class Panel(Protocol):
         """What has passed in the last minute and the last hour."""
         ...
 
-    def metrics(self) -> bytes:
-        """The Prometheus text."""
+    def metrics(self, report: dict[str, Any] | None) -> bytes:
+        """The Prometheus text, with what a report on all routes says; None when it could not be had."""
         ...
 
     def ready(self) -> bool:

@@ -4,8 +4,9 @@ The worker adds to integers in a memory map, which costs no system call. The obs
 the worker is killed, the pages stay, so nothing that was counted is lost; the lock that died with it tells the
 observer that the numbers are final.
 
-Layout: a header (magic, number of columns), then rows of `NAME` bytes of route name followed by one unsigned
-64-bit count per column. A row is claimed by writing its name, and never moves or goes away.
+Layout: a header (magic, number of columns), then rows of `NAME` bytes of name followed by one unsigned 64-bit
+number per column. A row is claimed by writing its name, and never moves or goes away. There is a row for each route,
+and for each endpoint and the worker itself: their names begin with a slash, as no route's does.
 """
 
 from __future__ import annotations
@@ -41,9 +42,21 @@ TRAFFIC: Final = tuple(
 #: `refused` when there were too many of them at once and the caller got a 503.
 INSTEAD: Final = ("fallback", "rerouted", "refused")
 
-#: How often an endpoint was taken out and brought back: on rows of their own, whose names begin with a slash, as no
-#: route's does. While more were opened than closed, it is out.
-ENDPOINT: Final = ("opened", "closed")
+#: The row of the worker itself.
+WORKER: Final = "/"
+
+#: What a worker counts beside requests: on an endpoint's row how often it was taken out, on its own row callers'
+#: connections that were one too many, lines of the access log that were let go, and its CPU time in milliseconds.
+BESIDE: Final = ("opened", "turned_away", "lines_dropped", "cpu_ms")
+
+#: What is not counted but so at the moment. Of an endpoint: 1 while it is out of order, connections that carry a
+#: request or are being made, connections that carry none, requests that wait for one. Of the worker: connections of
+#: callers, bytes that wait for the observer, bytes of copies in the making, requests that the legacy side is answering
+#: in the extracted side's place, resident memory. On the sheet of a worker that is gone they mean nothing.
+NOW: Final = (
+    *("out", "busy", "idle", "waiting"),
+    *("callers", "feed_bytes", "copies_bytes", "instead", "memory_bytes"),
+)
 
 #: How long callers waited for the head of an answer, per side: counts in buckets of 4 %, as the evidence has them.
 #: Bucket `i` holds up to `GROWTH ** i` milliseconds and more than `GROWTH ** (i - 1)`.
@@ -56,7 +69,14 @@ WAITS: Final = tuple(
 
 #: `eligible` counts when a request that is to be copied begins, `handed` or a skip when it has ended. So on a
 #: dead worker's sheet the difference is what it took with it.
-COLUMNS: Final = (*TRAFFIC, *ENDPOINT, "retried", *INSTEAD, "eligible", "handed", *GATEWAY_SKIPS, *WAITS)
+COLUMNS: Final = (
+    *TRAFFIC,
+    *BESIDE,
+    *NOW,
+    *("retried", *INSTEAD, "eligible", "handed"),
+    *GATEWAY_SKIPS,
+    *WAITS,
+)
 INDEX: Final = {name: index for index, name in enumerate(COLUMNS)}
 
 NAME: Final = 512  # a route's name has 100 characters at most, 400 bytes in UTF-8
@@ -71,25 +91,33 @@ class SheetFull(RuntimeError):
     """More routes than a sheet has rows."""
 
 
+def row_of(endpoint: str) -> str:
+    """The name of an endpoint's row (`payments 10.0.3.7:8002`)."""
+    return f"/{endpoint}"
+
+
 class Sheet:
     """A worker's own sheet: it alone writes. Use as a context manager; the file outlives it on purpose."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(path, "w+b")  # noqa: SIM115 - held for the worker's life, closed in close()
+        # It gets its name when it is whole and held: a sheet that nobody holds is taken for a dead worker's.
+        unnamed = path.with_suffix(".new")
+        self._file = open(unnamed, "w+b")  # noqa: SIM115 - held for the worker's life, closed in close()
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         size = _HEADER + CAPACITY * _ROW
         self._file.truncate(size)
         self._map = mmap.mmap(self._file.fileno(), size)
         self._map[_HEADER - 8 : _HEADER] = struct.pack("<Q", len(COLUMNS))
         self._map[: len(_MAGIC)] = _MAGIC
+        unnamed.replace(path)
         #: All counts as one flat array; `base(route) + INDEX[column]` is a count's place in it.
         self.counts = memoryview(self._map).cast("Q")
         self._bases: dict[str, int] = {}
 
     def base(self, route: str) -> int:
-        """Where the counts of `route` begin. The first call claims a row. Raises SheetFull."""
+        """Where the numbers of `route`, or of another row, begin. The first call claims a row. Raises SheetFull."""
         known = self._bases.get(route)
         if known is not None:
             return known
@@ -103,6 +131,10 @@ class Sheet:
         self._map[start : start + 2] = struct.pack("<H", len(name) + 1)
         base = self._bases[route] = (start + NAME) // 8
         return base
+
+    def add(self, row: str, column: str, count: int = 1) -> None:
+        """Count something that happens seldom."""
+        self.counts[self.base(row) + INDEX[column]] += count
 
     def column(self, column: str) -> dict[str, int]:
         """The counts of one column by route, without zeros."""

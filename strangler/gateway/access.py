@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -65,9 +66,13 @@ class Line(msgspec.Struct, gc=False):
 
 
 class Access:
-    """The access log that is in use, if any. `use` may change it while requests are under way."""
+    """The access log that is in use, if any. `use` may change it while requests are under way.
 
-    def __init__(self) -> None:
+    `on_drop` is called for each line that is let go.
+    """
+
+    def __init__(self, on_drop: Callable[[], None] = lambda: None) -> None:
+        self._on_drop = on_drop
         self.log: AccessLog | None = None
         self._path: str | None = None
         self._former: list[AccessLog] = []  # told to finish, and perhaps still at it
@@ -77,7 +82,7 @@ class Access:
         if path == self._path:
             return
         self._path = path
-        former, self.log = self.log, None if path is None else AccessLog(path)
+        former, self.log = self.log, None if path is None else AccessLog(path, self._on_drop)
         if former is not None:
             former.finish()
             self._former = [*(each for each in self._former if not each.finished), former]
@@ -93,11 +98,12 @@ class Access:
 class AccessLog:
     """An access log. `write` costs the loop one encoding; a thread does the rest, opening the file included.
 
-    `dropped` counts the lines that were let go.
+    `dropped` counts the lines that were let go, and `on_drop` is called for each.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, on_drop: Callable[[], None] = lambda: None) -> None:
         self._path = path
+        self._on_drop = on_drop
         self._lines: deque[bytes] = deque()
         self._encode = msgspec.json.Encoder().encode
         self._closing = threading.Event()
@@ -117,6 +123,7 @@ class AccessLog:
         """Have a line written. Never waits and never fails."""
         if len(self._lines) >= WAITING:
             self.dropped += 1
+            self._on_drop()
             return
         data = self._encode(line)
         if len(data) >= LONGEST:

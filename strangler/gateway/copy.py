@@ -24,6 +24,11 @@ class _Held:
     total = 0
 
 
+def held() -> int:
+    """Bytes that the copies in the making hold."""
+    return _Held.total
+
+
 class Copy:
     """A copy in the making, up to the limit. `skipped` says why it will not be compared."""
 

@@ -48,6 +48,16 @@ class Feed(asyncio.Protocol):
         counts[base + INDEX["handed"]] += 1
         transport.write(frame)
 
+    @property
+    def connected(self) -> bool:
+        """True while there is an observer to hand exchanges to."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that the observer has not read yet."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
     def start(self) -> None:
         """Keep connected from now on."""
         self._task = asyncio.get_running_loop().create_task(self._stay_connected())

@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
+from strangler.exchange.sheet import WORKER, Sheet
 from strangler.gateway.caller import CallerConnection, Handler
 
 log = logging.getLogger("strangler.gateway")
@@ -20,9 +21,10 @@ log = logging.getLogger("strangler.gateway")
 class Listener(web.Server):
     """The connections of one worker's callers. `turned_away` counts those that were one too many."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, sheet: Sheet) -> None:
         super().__init__(_unused)  # requests never come as far as aiohttp's handlers
         self._handler = handler
+        self._sheet = sheet
         self.count = 0  # connections open now
         self.turned_away = 0
 
@@ -35,6 +37,7 @@ class Listener(web.Server):
         if self.turned_away % 1000 == 0:
             log.warning("all %d connections are taken; turned away: %d", self.count - 1, self.turned_away + 1)
         self.turned_away += 1
+        self._sheet.add(WORKER, "turned_away")
 
     def opened(self, connection: Any) -> None:
         """A caller has connected."""

@@ -11,22 +11,18 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from strangler.exchange.sheet import INDEX, Sheet
+from strangler.exchange.sheet import INDEX, Sheet, row_of
 from strangler.gateway.breaker import Breaker
 from strangler.http.pool import Pool
 from strangler.routes import Breaking, Health, Upstream
 
-_OPENED, _CLOSED = INDEX["opened"], INDEX["closed"]
+_OPENED, _OUT = INDEX["opened"], INDEX["out"]
+_BUSY, _IDLE, _WAITING = INDEX["busy"], INDEX["idle"], INDEX["waiting"]
 #: A request that nobody could answer in the extracted side's place tries an open endpoint only after so many seconds
 #: more: others, whose caller loses nothing by it, may come first.
 PATIENCE = 5.0
 
 log = logging.getLogger("strangler.gateway")
-
-
-def row_of(endpoint: str) -> str:
-    """The name of an endpoint's row on the sheet, which no route can have."""
-    return f"/{endpoint}"
 
 
 class Endpoint:
@@ -56,6 +52,7 @@ class Endpoint:
         self._healthy = True
         self._counts = sheet.counts
         self._base = sheet.base(row_of(name))
+        self._counts[self._base + _OUT] = 0  # there may have been another one in this place, that was out
 
     def __repr__(self) -> str:
         return f"<Endpoint {self.name} {'in' if self.usable else 'out'}>"
@@ -90,12 +87,21 @@ class Endpoint:
             self.breaker.close(time.monotonic())
         self._settle(why)
 
+    def note(self) -> None:
+        """Put on the sheet how its connections stand."""
+        counts, base, pool = self._counts, self._base, self.pool
+        counts[base + _BUSY] = pool.open - pool.idle
+        counts[base + _IDLE] = pool.idle
+        counts[base + _WAITING] = pool.waiting
+
     def _settle(self, why: str) -> None:
         usable = self._healthy and not self.breaker.is_open
         if usable == self.usable:
             return
         self.usable = usable
-        self._counts[self._base + (_CLOSED if usable else _OPENED)] += 1
+        self._counts[self._base + _OUT] = not usable
+        if not usable:
+            self._counts[self._base + _OPENED] += 1
         if usable:
             log.warning("%s is in order again: %s", self.name, why)
         else:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 
 from strangler.control import aside
-from strangler.exchange.sheet import Sheet
+from strangler.exchange.sheet import Sheet, row_of
 from strangler.gateway.health import Checks
 from strangler.gateway.passage import Running
-from strangler.gateway.services import Services, row_of
+from strangler.gateway.services import Services
 from strangler.http.pools import Pools
 from strangler.routes import Router, Table, Upstream
 

@@ -17,6 +17,7 @@ import socket
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,11 @@ import uvloop
 
 from strangler.control import Line, Message, Run
 from strangler.control import Running as InForce
-from strangler.exchange.sheet import Sheet, SheetFull
+from strangler.exchange.sheet import WORKER, Sheet, SheetFull
 from strangler.gateway.access import Access
 from strangler.gateway.feed import Feed
 from strangler.gateway.forward import Forwarder
+from strangler.gateway.gauges import Gauges
 from strangler.gateway.listener import Listener
 from strangler.gateway.passage import Running
 from strangler.gateway.tables import Tables
@@ -109,12 +111,13 @@ class _Worker:
         assert table is not None
         self._news.clear()
         tables = Tables(sheet)
-        with contextlib.closing(Access()) as access:
+        with contextlib.closing(Access(partial(sheet.add, WORKER, "lines_dropped"))) as access:
             access.use(table.access_log)
             running = await tables.ready(table)
             forwarder = Forwarder(running, sheet, feed, lambda: self._draining, access)
             self._use_certificate(table)
-            listener = Listener(forwarder)
+            listener = Listener(forwarder, sheet)
+            gauges = Gauges(sheet, forwarder, listener)
             server, spare = await self._listen(listener)
             # What exists now lives as long as the process: the collector need not look at it again.
             gc.collect()
@@ -124,10 +127,13 @@ class _Worker:
                 asyncio.create_task(self._follow(tables, forwarder, access)),
                 asyncio.create_task(self._renew()),
             ]
+            noting = asyncio.create_task(gauges.keep_noting())
             await self._leave.wait()
             for follower in followers:
                 follower.cancel()
             await self._drain(server, spare, listener)
+            noting.cancel()
+            gauges.note()  # the CPU time is a count, and this is its last word
             tables.close()
 
     async def _listen(self, listener: Listener) -> tuple[asyncio.Server, socket.socket]:

@@ -100,8 +100,9 @@ class Pool:
         self._closed = False
 
     def __repr__(self) -> str:
-        waiting = len(self._waiting)
-        return f"<Pool {self.host}:{self.port} open={self._open} idle={len(self._idle)} waiting={waiting}>"
+        return (
+            f"<Pool {self.host}:{self.port} open={self._open} idle={len(self._idle)} waiting={self.waiting}>"
+        )
 
     @property
     def open(self) -> int:
@@ -112,6 +113,11 @@ class Pool:
     def idle(self) -> int:
         """Connections that carry nothing right now."""
         return len(self._idle)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a connection to be free."""
+        return sum(not waiter.done() for waiter in self._waiting)
 
     def take(self) -> Connection | None:
         """An idle connection, or None when a new one has to be made."""

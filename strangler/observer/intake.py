@@ -63,8 +63,8 @@ class Intake:
 
     @property
     def under_way(self) -> int:
-        """Exchanges taken and not yet recorded, of all workers."""
-        return sum(held.count for held in self._lines.values())
+        """Exchanges taken and not yet recorded, of all workers. May be asked in a thread."""
+        return sum(held.count for held in list(self._lines.values()))
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -16,13 +16,15 @@ from typing import Any
 
 import uvloop
 from aiohttp import web
+from prometheus_client import ProcessCollector
 
 from strangler.console import make_app
-from strangler.control import Faulty, Line, Message, Run, Running
+from strangler.control import Faulty, Line, Message, Reloads, Run, Running
 from strangler.cutover import CutoverError, note_by_hand, read_releases
 from strangler.cutover.ramps import Ramps
 from strangler.cutover.report import report_on
-from strangler.evidence import Lately, Releases, Store, StoreError
+from strangler.cutover.standing import EVIDENCE
+from strangler.evidence import Lately, Releases, Store, StoreError, size_of
 from strangler.exchange.frames import Hello
 from strangler.http.tls import TlsFault
 from strangler.observer import metrics
@@ -30,7 +32,7 @@ from strangler.observer.intake import Intake
 from strangler.observer.mirror import Mirror
 from strangler.observer.pipeline import Pipeline
 from strangler.observer.sampling import Sampling
-from strangler.observer.sheets import Sheets
+from strangler.observer.sheets import Sheets, rows_of
 from strangler.routes import Faults, Table
 
 FOLD = 0.25  # seconds between looks at the gateways' counters
@@ -84,6 +86,7 @@ class _Observer:
         self._folded = asyncio.Event()
         self._table: Table | None = None
         self._faults: tuple[str, ...] = ()
+        self._reloads = Reloads()
         self._pipeline: Pipeline | None = None
         self._store_fault = ""
         self._said = ""
@@ -95,7 +98,7 @@ class _Observer:
         _, self._line = await loop.create_connection(lambda: Line(self._take, self._leave.set), sock=control)
         await self._have_table.wait()
         assert self._table is not None
-        with Store.open(self._settings.state / "evidence.sqlite3") as store:
+        with Store.open(self._settings.state / EVIDENCE) as store:
             await self._observe(store, self._table)
         self._line.close()
 
@@ -108,7 +111,7 @@ class _Observer:
             store.lost(greeting.worker, greeting.handed, "observer_restart")
 
         intake = Intake(hello, pipeline.take)
-        sheets = Sheets(self._settings.state / "workers", store, intake.busy)
+        sheets = Sheets(self._settings.state, store, intake.busy, rows_of(table))
         sheets.close_forgotten()
         sampling = Sampling(self._settings.state, sheets.totals)
         panel = Panel(self, store, sheets, intake, pipeline, sampling)
@@ -225,7 +228,7 @@ class _Observer:
             self._table = message.table
             self._have_table.set()
         elif isinstance(message, Faulty):
-            self._faults = message.faults
+            self._faults, self._reloads = message.faults, message.reloads
 
     @property
     def table(self) -> Table:
@@ -235,6 +238,10 @@ class _Observer:
     @property
     def faults(self) -> tuple[str, ...]:
         return self._faults
+
+    @property
+    def reloads(self) -> Reloads:
+        return self._reloads
 
     @property
     def settings(self) -> Settings:
@@ -263,6 +270,7 @@ class Panel:
         self._intake = intake
         self._pipeline = pipeline
         self._sampling = sampling
+        self._process = ProcessCollector(registry=None)
 
     def table(self) -> Table:
         """The running table."""
@@ -286,15 +294,22 @@ class Panel:
         """What has passed in the last minute and the last hour."""
         return self._sampling.lately(time.time())
 
-    def metrics(self) -> bytes:
-        """The Prometheus text."""
-        return metrics.render(
-            totals=self._sheets.totals(),
-            out=self._sheets.out(),
-            table=self._observer.table,
-            faults=len(self._observer.faults),
+    def metrics(self, report: dict[str, Any] | None) -> bytes:
+        """The Prometheus text, with what a report says; None where it could not be had."""
+        observer, sheets, store = self._observer, self._sheets, self._store
+        numbers = metrics.Numbers(
+            table=observer.table,
+            totals=sheets.totals(),
+            now=sheets.now(),
+            booked=store.booked(),
+            workers=sheets.workers,
+            faults=len(observer.faults),
+            reloads=observer.reloads,
             under_way=self._intake.under_way,
             unrecorded=self._pipeline.unrecorded,
-            store_faults=self._store.faults,
-            workers=self._sheets.workers,
+            queued=store.queued,
+            write_faults=store.faults,
+            evidence_bytes=size_of(self.state / EVIDENCE),
+            report=report,
         )
+        return metrics.render(numbers, [self._process])

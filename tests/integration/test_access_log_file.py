@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from strangler.exchange.sheet import WORKER
 from strangler.gateway import access as access_log
 from strangler.gateway.access import Access, AccessLog
 from tests.support.access import Read, line, now
@@ -97,6 +99,7 @@ async def test_a_disk_that_is_full_hurts_nobody_and_what_does_not_fit_is_counted
         assert [said["target"] for said in written] == [f"/{number}" for number in range(len(written))]
         assert 3 <= len(written) < 6  # a piece that is being tried leaves its room to others
         assert last == {"dropped": 7 - len(written)}
+        assert made.count(WORKER, "lines_dropped") == 7 - len(written)
         await say(made.port, get("/7"))
         assert (await read.first(len(written) + 2))[-1]["target"] == "/7"
 
@@ -181,8 +184,8 @@ async def test_a_request_that_came_before_the_log_was_begun_is_not_timed(
     kept: list[Access] = []
     init = Access.__init__
 
-    def keeping(self: Access) -> None:
-        init(self)
+    def keeping(self: Access, on_drop: Callable[[], None]) -> None:
+        init(self, on_drop)
         kept.append(self)
 
     monkeypatch.setattr(Access, "__init__", keeping)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from strangler.console import events
+from strangler.console import admin, events
 from strangler.evidence import Sample, Store, sampled
 from tests.support.console import HOSTILE, Console, FakePanel, make_panel, observe, serving
 
@@ -36,10 +37,52 @@ async def test_health_and_readiness(console: Console) -> None:
     assert (await console.ask("GET", "/healthz"))[0] == 200
 
 
-async def test_metrics_are_passed_on(console: Console) -> None:
+async def _metrics(console: Console) -> str:
     async with console.client.get("/metrics") as answer:
         assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-        assert await answer.read() == console.panel.metrics()
+        return await answer.text()
+
+
+async def test_metrics_are_passed_on_with_what_the_report_says(console: Console) -> None:
+    assert await _metrics(console) == "# HELP strangler_up Up\nstrangler_up 2.0\n"
+
+
+async def test_metrics_are_there_though_there_is_no_report(console: Console) -> None:
+    console.panel.broken = True
+    assert await _metrics(console) == "# HELP strangler_up Up\nstrangler_up -1.0\n"
+
+
+async def test_metrics_do_not_wait_for_a_report_that_takes_long(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin, "REPORT_WITHIN", 0.05)
+    monkeypatch.setattr(events, "INTERVAL", 0.0)
+    go_on = threading.Event()
+    monkeypatch.setattr(console.panel, "report", lambda route: go_on.wait(30) and {"routes": [1, 2, 3]})
+    try:
+        assert "strangler_up -1.0" in await _metrics(console)
+        assert await console.ask("GET", "/healthz") == (200, {"status": "ok"}), "the loop is not held up"
+        go_on.set()
+        await _poll(lambda: console.runner.app[events.PULSE].known_report(60.0) is not None)
+        go_on.clear()
+        assert "strangler_up 3.0" in await _metrics(console), "the one before will do"
+        monkeypatch.setattr(admin, "REPORT_OLDEST", 0.0)
+        assert "strangler_up -1.0" in await _metrics(console)
+    finally:
+        go_on.set()
+
+
+async def test_all_who_ask_at_once_share_one_report(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str | None] = []
+    monkeypatch.setattr(console.panel, "report", lambda route: made.append(route) or {"routes": []})
+    assert set(await asyncio.gather(*(_metrics(console) for _ in range(20)))) == {
+        "# HELP strangler_up Up\nstrangler_up 0.0\n"
+    }
+    async with console.client.get("/api/v1/events") as answer:
+        assert [(await _event(answer.content))[0] for _ in range(2)] == ["table", "report"]
+    assert made == [None]
 
 
 async def test_routes_and_one_route(console: Console) -> None:

@@ -126,7 +126,12 @@ async def test_a_reload_forgets_nothing_of_what_did_not_change(tables: Tables, u
 async def test_what_is_found_is_on_the_sheet(tables: Tables, tmp_path: Path, unused_tcp_port: int) -> None:
     await endpoint(tables, unused_tcp_port)
     row = f"/new 127.0.0.1:{unused_tcp_port}"
-    await until(lambda: sheets.read(tmp_path / "w.sheet").get(row) == {"opened": 1})
+    await until(lambda: sheets.read(tmp_path / "w.sheet").get(row) == {"opened": 1, "out": 1})
+    await endpoint(tables, unused_tcp_port, ", breaker: none")
+    assert sheets.read(tmp_path / "w.sheet")[row] == {"opened": 1}, "another one in its place begins in order"
+    await until(lambda: sheets.read(tmp_path / "w.sheet")[row] == {"opened": 2, "out": 1})
+    async with serving(Service(), port=unused_tcp_port):
+        await until(lambda: sheets.read(tmp_path / "w.sheet")[row] == {"opened": 2})
 
 
 async def test_the_checks_close_a_breaker_that_callers_have_opened(tables: Tables) -> None:

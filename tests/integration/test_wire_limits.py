@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from strangler.exchange.sheet import WORKER
 from tests.support.gateway import gateway
 from tests.support.raw import ok, read_head, until
 from tests.support.wire import GET, POST, Arrived, caller, hear, recording
@@ -185,6 +186,7 @@ async def test_one_connection_too_many_is_503(tmp_path: Path) -> None:
             heard = await hear(made.port, b"")
             assert (heard.statuses, heard.end) == ([503], "closed")
             assert b"Retry-After: 1\r\n" in heard.data
+            assert made.count(WORKER, "turned_away") == 1
         # and when others have left, there is room again
         async with asyncio.timeout(5):
             while (await hear(made.port, GET + b"\r\n", quiet=0.1)).statuses != [200]:

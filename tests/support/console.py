@@ -63,8 +63,9 @@ class FakePanel:
         last = self.ring.last
         return lately(self.ring, 0.0 if last is None else last.at)
 
-    def metrics(self) -> bytes:
-        return b"# HELP strangler_up Up\nstrangler_up 1.0\n"
+    def metrics(self, report: dict[str, Any] | None) -> bytes:
+        routes = -1 if report is None else len(report["routes"])
+        return f"# HELP strangler_up Up\nstrangler_up {routes}.0\n".encode()
 
     def ready(self) -> bool:
         return self.is_ready

@@ -4,15 +4,17 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from strangler.exchange import sheet as sheets
 from strangler.exchange.frames import Hello, Splitter, decode_exchange, decode_hello
 from strangler.exchange.model import Exchange
-from strangler.exchange.sheet import Sheet
+from strangler.exchange.sheet import WORKER, Sheet
 from strangler.gateway.access import Access
 from strangler.gateway.feed import Feed
 from strangler.gateway.forward import Forwarder, Running
+from strangler.gateway.gauges import Gauges
 from strangler.gateway.listener import Listener
 from strangler.gateway.services import Service, Services
 from strangler.http.pool import Pool, pool_to
@@ -45,6 +47,7 @@ class Gateway:
     listener: Listener
     table: Table
     services: dict[str, Service]
+    gauges: Gauges
     taken: list[Exchange] = field(default_factory=list)
     hellos: list[Hello] = field(default_factory=list)
 
@@ -61,7 +64,7 @@ async def gateway(
     share: str = "0%",
     shadow: str = "0%",
     patience: str = "5s",
-    observer: bool = True,
+    observer: bool | Conversation = True,
     top: str = "",
     trace: str = "none",
     upstream: str = "",
@@ -71,7 +74,8 @@ async def gateway(
 ) -> AsyncIterator[Gateway]:
     """A gateway on a free port. `top` is text for the top of routes.yaml, `upstream` more keys for both
     upstreams, such as `", connections: 2"`, `route` more keys for the route; `patience` is the upstreams' `timeout`.
-    `beside` is a second endpoint of the extracted side, or a port where nobody listens.
+    `beside` is a second endpoint of the extracted side, or a port where nobody listens. `observer` takes the
+    exchanges, if it is not there or does something else.
 
     When it ends, every connection to an upstream must have been given back: a leak fails the test.
     """
@@ -105,15 +109,18 @@ async def gateway(
         services = Services(sheet).use(table.upstreams, by_endpoint)
         running = Running(Router(table), services, {"": sheet.base(""), "pay": sheet.base("pay")})
         feed = Feed(str(tmp_path / "feed"), sheet, "w")
-        access = stack.enter_context(contextlib.closing(Access()))
+        dropped = partial(sheet.add, WORKER, "lines_dropped")
+        access = stack.enter_context(contextlib.closing(Access(dropped)))
         access.use(table.access_log)
-        listener = Listener(Forwarder(running, sheet, feed, lambda: False, access))
-        made = Gateway(0, sheet, pools, listener, table, services)
+        forwarder = Forwarder(running, sheet, feed, lambda: False, access)
+        listener = Listener(forwarder, sheet)
+        made = Gateway(0, sheet, pools, listener, table, services, Gauges(sheet, forwarder, listener))
         if observer:
-            takes = await asyncio.start_unix_server(_taking(made), str(tmp_path / "feed"))
-            stack.push_async_callback(stop, takes)
+            takes = _taking(made) if isinstance(observer, bool) else observer
+            stack.push_async_callback(stop, await asyncio.start_unix_server(takes, str(tmp_path / "feed")))
             feed.start()
-            await until(lambda: bool(made.hellos))
+            await until(lambda: feed.connected)
+            await until(lambda: bool(made.hellos) or takes is observer)
         loop = asyncio.get_running_loop()
         server = await loop.create_server(listener, "127.0.0.1", 0)
         made.port = server.sockets[0].getsockname()[1]

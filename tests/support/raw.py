@@ -13,8 +13,10 @@ Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[
 
 
 @contextlib.asynccontextmanager
-async def serving(conversation: Conversation, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """A server on a free port of loopback that holds `conversation` with everybody who connects, perhaps over TLS."""
+async def serving(
+    conversation: Conversation, *, tls: ssl.SSLContext | None = None, port: int = 0
+) -> AsyncIterator[int]:
+    """A server on loopback that holds `conversation` with everybody who connects, perhaps over TLS."""
     open_tasks: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -29,7 +31,7 @@ async def serving(conversation: Conversation, *, tls: ssl.SSLContext | None = No
             open_tasks.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=2**22, ssl=tls)
+    server = await asyncio.start_server(connected, "127.0.0.1", port, limit=2**22, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

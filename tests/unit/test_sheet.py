@@ -1,3 +1,5 @@
+import fcntl
+import mmap
 import os
 import signal
 import subprocess
@@ -7,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from strangler.exchange import sheet
-from strangler.exchange.sheet import COLUMNS, INDEX, Sheet, SheetFull
+from strangler.exchange.sheet import COLUMNS, INDEX, WORKER, Sheet, SheetFull, row_of
 
 
 def test_what_is_counted_is_read(tmp_path: Path) -> None:
@@ -35,6 +37,29 @@ def test_a_held_sheet_is_not_final_and_a_closed_one_is(tmp_path: Path) -> None:
     assert not sheet.is_final(mine.path)
     mine.close()
     assert sheet.is_final(mine.path)
+
+
+def test_a_sheet_has_its_name_only_once_it_is_whole_and_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.sheet"
+    seen = []
+    lock, truncate = fcntl.flock, mmap.mmap
+    monkeypatch.setattr(fcntl, "flock", lambda *how: seen.append(path.exists()) or lock(*how))
+    monkeypatch.setattr(mmap, "mmap", lambda *how: seen.append(path.exists()) or truncate(*how))
+    with Sheet(path):
+        assert seen == [False, False], "whoever looks now would take it for a dead worker's"
+        monkeypatch.undo()
+        assert not sheet.is_final(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_happens_seldom_is_added(tmp_path: Path) -> None:
+    with Sheet(tmp_path / "a.sheet") as mine:
+        mine.add(WORKER, "turned_away")
+        mine.add(WORKER, "turned_away", 2)
+        mine.add(row_of("new 10.0.0.1:80"), "opened")
+        assert sheet.read(mine.path) == {"/": {"turned_away": 3}, "/new 10.0.0.1:80": {"opened": 1}}
 
 
 def test_counts_outlive_a_killed_worker(tmp_path: Path) -> None:
