@@ -33,6 +33,8 @@ from strangler.routes import Percent, Ramp, Route, format_percent
 
 #: Whiles that an alarm is asked of, beside the step as a whole. A good year must not hide a bad minute.
 _MARKS: Final = 5
+#: The last whiles, in which the extracted side must not have failed: when one has just begun, the one before says more.
+_LATELY: Final = 2
 #: Marks that are carried over when the releases change.
 _CARRIED: Final = 2
 #: No while begins sooner after another than this (seconds).
@@ -70,7 +72,8 @@ class Stand(msgspec.Struct, frozen=True):
 
     `earlier` are marks from before the releases changed: errors that came with the change must not be forgotten, only
     because the first answer of the new release came after them, nor while two releases answer by turns. `left` is the
-    release of the extracted side before the present one; `by_turns`: and before that it was the present one.
+    release of the extracted side before the present one; `by_turns`: and before that it was the present one. `out`: no
+    endpoint of the extracted side was in order.
     """
 
     share: Percent
@@ -81,6 +84,7 @@ class Stand(msgspec.Struct, frozen=True):
     earlier: tuple[Mark, ...] = ()
     left: str = ""
     by_turns: bool = False
+    out: bool = False
 
     @property
     def began(self) -> float:
@@ -126,14 +130,21 @@ def look(
     order: Order | None,
     standing: Standing,
     now: float,
+    out: bool | None = None,
 ) -> Look:
-    """Where the ramp stands, and what should be moved. `now` is Unix time in seconds."""
+    """Where the ramp stands, and what should be moved. `now` is Unix time in seconds.
+
+    `out` says whether the extracted side is out of order; None: as it was when somebody knew.
+    """
     stand = _followed(route, evidence, before, order, now)
+    was_out = before is not None and before.out
+    stand = msgspec.structs.replace(stand, out=was_out if out is None else out)
     begun = before is None or before.marks[:1] != stand.marks[:1]
     gate = gate_of(route, ramp)
     stand = _marked(stand, ramp, evidence, now)
     seen = _seen(route, gate, evidence, stand.marks[0], standing, now)
-    verdict = judge_step(seen, gate)
+    lately = [_seen(route, gate, evidence, mark, standing, now) for mark in stand.marks[-_LATELY:]]
+    verdict = judge_step(replace(seen, out=stand.out), gate, lately)
     move = _fall(route, ramp, stand, _alarms(route, gate, evidence, stand, standing, now))
     paused = order is not None and order.paused
     above = next_step(ramp, route.share)

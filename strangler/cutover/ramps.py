@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -60,18 +60,18 @@ class Ramps:
         self._stands: _Stands | None = None
         self._unmoved: dict[str, str] = {}
 
-    def look(self, table: Table, now: float) -> None:
-        """Look at every ramp, and move what is to be moved. Raises evidence.StoreError, CannotWrite.
+    def look(self, table: Table, now: float, out: Collection[str] = ()) -> None:
+        """Look at every ramp, and move what is to be moved. `out` are the upstreams that are out of order.
 
-        `took` then says how much of a core's time that was, in seconds.
+        Raises evidence.StoreError, CannotWrite. `took` then says how much of a core's time that was, in seconds.
         """
         began = time.thread_time()
         try:
-            self._look_at_all(table, now)
+            self._look_at_all(table, now, out)
         finally:
             self.took = time.thread_time() - began
 
-    def _look_at_all(self, table: Table, now: float) -> None:
+    def _look_at_all(self, table: Table, now: float, out: Collection[str]) -> None:
         ramped = [route for route in table.routes if route.ramp is not None]
         if self._stands is None:
             self._stands = self._remembered(ramped, now)
@@ -80,20 +80,27 @@ class Ramps:
             evidence = read(self._state / EVIDENCE, bodies=False)
             orders = read_orders(self._state)
             for route in ramped:
-                self._one(route, table, evidence, orders, now)
+                self._one(route, table, evidence, orders, now, out=route.extracted in out)
         names = {route.name for route in ramped}
         self._stands = {name: stand for name, stand in self._stands.items() if name in names}
         if self._stands != before:
             write_kept(self._state / NAME, self._stands)
 
     def _one(
-        self, route: Route, table: Table, evidence: Evidence, orders: Mapping[str, Order], now: float
+        self,
+        route: Route,
+        table: Table,
+        evidence: Evidence,
+        orders: Mapping[str, Order],
+        now: float,
+        *,
+        out: bool,
     ) -> None:
         assert self._stands is not None
         if self._is_behind(route, self._stands.get(route.name)):
             return
         known = evidence.get(route.name)
-        looked = _look(route, evidence, self._stands.get(route.name), orders, now)
+        looked = _look(route, evidence, self._stands.get(route.name), orders, now, out)
         self._stands[route.name] = looked.stand
         if looked.begun:
             self._mark(route.name)
@@ -191,7 +198,12 @@ def ramp_view(route: Route, looked: Look) -> RampEntry:
 
 
 def _look(
-    route: Route, evidence: Evidence, stand: Stand | None, orders: Mapping[str, Order], now: float
+    route: Route,
+    evidence: Evidence,
+    stand: Stand | None,
+    orders: Mapping[str, Order],
+    now: float,
+    out: bool | None = None,
 ) -> Look:
     return look(
         route,
@@ -201,6 +213,7 @@ def _look(
         orders.get(route.name),
         standing(route.compare),
         now,
+        out,
     )
 
 

@@ -28,6 +28,8 @@ from strangler.evidence.verdict import Answer, number, percent
 #: How often a candidate just at the bound may pass, at any look of a step, and an even one may be taken for worse.
 DOUBT: Final = 0.05
 ALARM: Final = 0.01
+#: By so much more the extracted side fails where errors are not asked, and is taken for dead (0 … 1).
+DEAD: Final = 0.5
 #: Tests that may raise an alarm: match, errors, p99. Each has its part of the error probability.
 _ALARMS: Final = 3
 
@@ -53,7 +55,8 @@ class Seen:
     `since` is how long the while was, in seconds. `moved` says that callers were answered by the extracted side.
     `lost` are copies that had no answer from the extracted side, and `lost_legacy` those that had none from the legacy
     side. They must be few before a share rises. They raise no alarm, since an observer that is short of time itself
-    would be the cause as well, and a service that does not answer fails its callers, too.
+    would be the cause as well, and a service that does not answer fails its callers, too. `out` says that no
+    endpoint of the extracted side is in order.
     """
 
     tally: Tally = field(default_factory=Tally)
@@ -69,6 +72,7 @@ class Seen:
     lost_legacy: int = 0
     since: float = 0.0
     moved: bool = False
+    out: bool = False
 
 
 class Check(NamedTuple):
@@ -103,14 +107,17 @@ class StepVerdict:
         )
 
 
-def judge_step(seen: Seen, gate: StepGate) -> StepVerdict:
-    """Whether the next step may be taken."""
+def judge_step(seen: Seen, gate: StepGate, lately: Sequence[Seen] = ()) -> StepVerdict:
+    """Whether the next step may be taken. `lately` are the last whiles of the step: a good week says nothing of a side
+    that has died since."""
     checks = [
+        *_order(seen),
         *_hold(seen, gate),
         *_match(seen, gate),
         *_errors(seen, gate),
         *_p99(seen, gate),
         *_breadth(seen, gate),
+        *_lately(lately, gate),
     ]
     order: Sequence[Answer] = ("fail", "inconclusive", "pass")
     checks.sort(key=lambda check: order.index(check.answer))
@@ -141,6 +148,11 @@ def _worse(seen: Seen, gate: StepGate, doubt: float) -> Iterator[Check]:
         yield Check("errors", "fail", f"{_both(seen)}: more than {percent(gate.errors)} above")
     if gate.p99 is not None and is_slower(seen.legacy_wait, seen.extracted_wait, gate.p99, 1 - doubt):
         yield Check("p99", "fail", f"{_tails(seen)}: more than {gate.p99:g} times as slow")
+
+
+def _order(seen: Seen) -> Iterator[Check]:
+    if seen.out:
+        yield Check("order", "inconclusive", "the extracted side is out of order")
 
 
 def _hold(seen: Seen, gate: StepGate) -> Iterator[Check]:
@@ -253,6 +265,19 @@ def _breadth(seen: Seen, gate: StepGate) -> Iterator[Check]:
         yield Check(
             "unlisted", "inconclusive", f"{number(seen.unlisted)} differences of kinds that are not listed"
         )
+
+
+def _lately(whiles: Sequence[Seen], gate: StepGate) -> Iterator[Check]:
+    """What speaks against a step at this moment, however good all of it was: a share goes to no side that is dead."""
+    margin = DEAD if gate.errors is None else gate.errors
+    for each in whiles:
+        legacy, extracted = _with(each.legacy, each.lost_legacy), _with(each.extracted, each.lost)
+        if is_worse(legacy, extracted, margin, 1 - DOUBT):
+            yield Check("lately", "inconclusive", f"in the last {duration(each.since)}: {_both(each)}")
+            return
+    if whiles and not any(each.extracted.count > each.extracted.errors for each in whiles):
+        longest = duration(max(each.since for each in whiles))
+        yield Check("lately", "inconclusive", f"no answer of the extracted side in the last {longest}")
 
 
 def _with(rate: Rate, lost: int) -> Rate:

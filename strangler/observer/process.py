@@ -126,7 +126,9 @@ class _Observer:
         others = [
             asyncio.create_task(self._reflect(pipeline, sampling)),
             asyncio.create_task(self._forget(store)),
-            asyncio.create_task(self._climb(Ramps(self._settings.routes, self._settings.state, store.mark))),
+            asyncio.create_task(
+                self._climb(Ramps(self._settings.routes, self._settings.state, store.mark), sheets)
+            ),
         ]
         await self._leave.wait()
         for task in (following, *others):
@@ -211,12 +213,14 @@ class _Observer:
                 log.exception("no sample was taken")
             await asyncio.sleep(sampling.rest)
 
-    async def _climb(self, ramps: Ramps) -> None:
+    async def _climb(self, ramps: Ramps, sheets: Sheets) -> None:
         """Look at the ramps, and move what is to be moved: in a thread, and for no more than a tenth of a core."""
         await asyncio.sleep(2 * CLIMB)  # the table that it was started with may be from before a move
         while True:
             try:
-                await asyncio.to_thread(ramps.look, self.table, time.time())
+                table = self.table
+                out = sheets.out_of_order(table.upstreams.values())
+                await asyncio.to_thread(ramps.look, table, time.time(), out)
             except (StoreError, CutoverError) as error:
                 self._say_once(f"the ramps stand still: {error}")
             except Exception:

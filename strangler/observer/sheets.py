@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from strangler.cutover import CannotWrite
@@ -14,7 +14,7 @@ from strangler.evidence import Store
 from strangler.exchange import sheet
 from strangler.exchange.sheet import GATEWAY_SKIPS, INSTEAD, NOW, TRAFFIC, WAITS, WORKER, Counts, row_of
 from strangler.observer.settled import read_settled, write_settled
-from strangler.routes import Table
+from strangler.routes import Table, Upstream
 
 #: A sheet is settled when it was found without a holder, and without an open feed, this many times in a row:
 #: the last frames of a worker may still be on their way.
@@ -86,6 +86,16 @@ class Sheets:
                 if worker not in self._final:
                     _add(now, gauges)
         return dict(now)
+
+    def out_of_order(self, upstreams: Iterable[Upstream]) -> frozenset[str]:
+        """The names of those of which some living worker knows no endpoint that is in order."""
+        with self._lock:
+            living = [rows for worker, rows in self._now.items() if worker not in self._final]
+        return frozenset(
+            upstream.name
+            for upstream in upstreams
+            if any(all(rows.get(row_of(name), {}).get("out") for name in upstream.apart()) for rows in living)
+        )
 
     @property
     def workers(self) -> int:

@@ -54,6 +54,33 @@ def moves(made: Proxy) -> list[dict[str, str]]:
     return [entry for entry in map(json.loads, lines) if entry["key"] == "share" and entry["from"]]
 
 
+async def test_no_share_goes_to_a_side_whose_health_check_fails(tmp_path: Path) -> None:
+    sick = True
+
+    def ailing(request: web.Request) -> web.Response:
+        return web.Response(status=503) if sick and request.path == "/healthz" else well(request)
+
+    text = routes().replace(
+        "timeout: 5s}}\nlegacy", "timeout: 5s, health: {{path: /healthz, every: 100ms}}}}\nlegacy"
+    )
+    async with (
+        service(well) as old,
+        service(ailing, release="v2") as new,
+        proxy(tmp_path, old, new, routes=text) as made,
+        load(lambda n: f"{made.url}/items/{n}", callers=40),
+        aiohttp.ClientSession() as session,
+    ):
+        waits = ""
+        while waits != "for 25%: the extracted side is out of order":
+            waits = (await made.report(session)).get("ramp", {}).get("waits", "")
+        checks = (await made.report(session))["ramp"]["checks"]
+        while [each["check"] for each in checks if each["verdict"] != "pass"] != ["order"]:
+            checks = (await made.report(session))["ramp"]["checks"]
+        assert share_in(made.routes) == "0%"
+        sick = False
+        await until(lambda: share_in(made.routes) != "0%", within=60)
+
+
 async def test_a_share_climbs_by_itself_and_falls_back_by_itself(tmp_path: Path) -> None:
     broken = False
 

@@ -58,11 +58,11 @@ class Story:
             for sketch in (tally.requests, tally.callers, tally.recent_requests, tally.recent_callers):
                 sketch.add(number + 1)
 
-    def look(self, after: float = 1.0, *, carry_out: bool = True) -> Look:
+    def look(self, after: float = 1.0, *, carry_out: bool = True, out: bool | None = None) -> Look:
         self.now += after
         ramp = self.route.ramp
         assert ramp is not None
-        found = look(self.route, ramp, self.evidence, self.stand, self.order, NOTHING, self.now)
+        found = look(self.route, ramp, self.evidence, self.stand, self.order, NOTHING, self.now, out)
         self.stand = msgspec.json.decode(msgspec.json.encode(found.stand), type=Stand)  # as it is kept
         assert self.stand == found.stand
         if found.move is not None and carry_out:
@@ -289,6 +289,35 @@ def test_a_share_that_was_lowered_by_hand_stays(story: Story) -> None:
     story.set(10_000)
     assert story.look().stand.held is None, "raised again, it goes on"
     story.climb(100_000)
+
+
+@pytest.mark.parametrize("ramp", [ROUTE.ramp, changed(ROUTE.ramp, errors=None)])  # type: ignore[type-var]
+def test_no_share_goes_to_a_side_that_has_died_after_a_good_week(story: Story, ramp: Ramp) -> None:
+    """Of all that was copied since the step began, what it failed in the end is next to nothing."""
+    story.route = changed(story.route, ramp=ramp)
+    story.order = Order(True, story.now, "me")
+    story.traffic(1_000_000)
+    for _ in range(20):
+        story.tallies["v1"].traffic.update({"legacy_2xx": 25, "shadow_extracted_failed": 25})
+        story.look(30)
+    story.order = Order(False, story.now, "me", "go on")
+    assert story.look(1).move is None
+    assert "errors: 0 of 0 and 50 copies without an answer on the extracted side" in story.looks[-1].waits
+    for _ in range(5):
+        assert story.look(61).move is None
+    assert story.looks[-1].waits == "for 1%: no answer of the extracted side in the last 61 s"
+    story.order = None
+    for _ in range(3):
+        story.traffic(30_000)
+        story.look(61)
+    assert story.route.share > 0, "it answers again"
+
+
+def test_no_share_goes_to_a_side_that_is_out_of_order(story: Story) -> None:
+    story.traffic(30_000)
+    assert story.look(61, out=True).move is None
+    assert story.look().waits == "for 1%: the extracted side is out of order", "as it was when last known"
+    assert story.look(out=False).move is not None
 
 
 def test_a_pause_stops_the_climb_and_not_the_fall(story: Story) -> None:
