@@ -179,6 +179,8 @@ class Passage(Asking):
         self._note(self._head.status if self._head else 0, "caller_left")
         if self._endpoint is not None and self._answer is None:
             self._endpoint.left()
+            if self.inbound.complete or not self.inbound.has_body:
+                self._count_wait()  # at least so long: a side that nobody has the patience for must not look quick
         self._let_go()
 
     def _let_go(self) -> None:

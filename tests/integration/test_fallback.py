@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from strangler.exchange.sheet import FASTEST, GROWTH, SLOWEST
 from tests.support.gateway import Gateway, gateway
-from tests.support.raw import Conversation, answering, ok, until
-from tests.support.wire import Arrived, hear, recording
+from tests.support.raw import Conversation, answering, ok, read_head, until
+from tests.support.wire import Arrived, caller, hear, recording
 
 NEVER = ", breaker: none"
 
@@ -234,6 +235,39 @@ async def opened(made: Gateway) -> None:
 
 
 BREAKS = ", breaker: {least: 3, open: 50ms}"
+
+
+@pytest.mark.parametrize(
+    ("said", "counted"),
+    [(asks(), 1), (asks("POST", body=b"hello"), 1), (asks("POST", body=b"hello")[:-1], 0)],
+    ids=["a read", "a write", "not all of a write"],
+)
+async def test_who_leaves_before_an_answer_comes_has_waited_too(
+    tmp_path: Path, said: bytes, counted: int
+) -> None:
+    """Unless it was the caller whom the others have waited for."""
+    arrived = asyncio.Event()
+
+    async def hangs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        arrived.set()
+        await reader.read(-1)
+
+    async with gateway(tmp_path, answering(), hangs, share="100%", observer=False) as made:
+        clock = asyncio.get_running_loop().time
+        asked = clock()
+        async with caller(made.port) as (_, writer):
+            writer.write(said)
+            await arrived.wait()
+            await until(lambda: clock() >= asked + 0.1)
+            writer.transport.abort()
+            await until(lambda: made.listener.count == 0)
+        within = (clock() - asked) * 1000
+    waits = {bucket: made.count("pay", f"extracted_wait_{bucket}") for bucket in range(FASTEST, SLOWEST + 1)}
+    [*found] = (bucket for bucket, count in waits.items() if count)
+    assert sum(waits.values()) == counted
+    assert all(50 <= GROWTH**bucket <= within * GROWTH for bucket in found)
+    assert made.count("pay", "extracted_failed") == 0
 
 
 async def test_an_extracted_side_that_is_out_of_order_is_not_asked(tmp_path: Path) -> None:
