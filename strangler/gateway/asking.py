@@ -116,13 +116,12 @@ class Asking:
         if endpoint is not None:
             self._ask(endpoint)
             return
-        route = self.decision.route
         if self.decision.side == "legacy":
             endpoint = service.insist(self._tried)
             if endpoint is not None:
                 self._ask(endpoint)
                 return
-        elif route is not None and route.fallback is not False and self._asks_legacy(_REROUTED):
+        elif may_fall_back(self.decision, self.inbound, sent=False) and self._asks_legacy(_REROUTED):
             return
         self._fail(OutOfOrder("no endpoint is in order"))
 
@@ -222,7 +221,8 @@ class Asking:
 
     def _falls_back(self) -> bool:
         """Ask the legacy side for what the extracted side has failed to answer, if that may be."""
-        return self._is_whole and may_fall_back(self.decision, self.inbound) and self._asks_legacy(_FALLBACK)
+        may = may_fall_back(self.decision, self.inbound, sent=self._touched)
+        return self._is_whole and may and self._asks_legacy(_FALLBACK)
 
     def _asks_legacy(self, how: int) -> bool:
         """The legacy side answers in the extracted side's place. False when it has too much of that already."""

@@ -22,10 +22,18 @@ UNABLE = frozenset({502, 503, 504})
 FAILED = UNABLE | {500}
 
 
-def may_fall_back(decision: Decision, inbound: Inbound) -> bool:
-    """Whether the route lets the legacy side answer this request, once the extracted side has failed."""
+def may_fall_back(decision: Decision, inbound: Inbound, *, sent: bool = True) -> bool:
+    """Whether the route lets the legacy side answer this request, once the extracted side has failed.
+
+    `sent`: some of the request had gone out. Before that any may be answered by the legacy side, since nobody has
+    carried it out.
+    """
     route = decision.route
-    if route is None or decision.side != "extracted" or inbound.upgrade is not None:
+    if route is None or decision.side != "extracted":
+        return False
+    if not sent:
+        return route.fallback is not False
+    if inbound.upgrade is not None:
         return False
     if route.fallback is None:
         return not may_write(inbound.method, inbound.header)

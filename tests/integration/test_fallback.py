@@ -364,6 +364,23 @@ async def test_a_trial_whose_caller_leaves_is_not_the_last(tmp_path: Path) -> No
         assert arrived.heads
 
 
+@pytest.mark.parametrize(("route", "status", "answered"), [("", 200, 20), (", fallback: false", 502, 0)])
+async def test_a_write_that_nobody_was_told_of_is_answered_too(
+    tmp_path: Path, unused_tcp_port: int, route: str, status: int, answered: int
+) -> None:
+    """As while the breaker is open, which it is not after the first failures, nor for the one who tries again."""
+    arrived = Arrived()
+    async with gateway(
+        tmp_path, recording(arrived), share="100%", route=route, upstream=NEVER, observer=False
+    ) as made:
+        made.pools["new"].port = unused_tcp_port
+        for _ in range(20):
+            assert (await hear(made.port, asks("POST", body=b"hello"))).statuses == [status]
+        assert made.count("pay", "fallback") == answered
+        assert made.listener._handler.instead == 0
+    assert arrived.bodies == [b"hello"] * answered
+
+
 async def test_a_legacy_side_that_is_out_of_order_is_asked_all_the_same(tmp_path: Path) -> None:
     breaks = ", breaker: {least: 1, open: 1h}"
     async with gateway(tmp_path, slams, upstream=breaks, observer=False) as made:
