@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from functools import partial
 
 from strangler.control import aside
 from strangler.exchange.model import Answer, Exchange
@@ -31,10 +32,10 @@ class Turns:
         self.pools = pools
         self._next = 0
 
-    def next(self) -> Pool:
-        """The one whose turn it is."""
-        self._next += 1
-        return self.pools[self._next % len(self.pools)]
+    def order(self) -> list[Pool]:
+        """All of them, in the order in which one shadow asks them: first the one whose turn it is."""
+        self._next = (self._next + 1) % len(self.pools)
+        return self.pools[self._next :] + self.pools[: self._next]
 
 
 class Mirror:
@@ -66,14 +67,12 @@ class Mirror:
             self._check_marked(route.name)
         request = request_of(route, side, exchange)
         try:
-            if write:
-                return await self._write_once(turns.next(), request, exchange.method, route.name)
-            for _ in turns.pools[
-                1:
-            ]:  # an endpoint that cannot be reached was told nothing: the next is asked
+            *others, last = turns.order()
+            ask = partial(self._write_once, route.name) if write else _exchange
+            for pool in others:  # an endpoint that cannot be reached was told nothing: the next is asked
                 with suppress(ConnectFailed):
-                    return await _exchange(turns.next(), request, exchange.method)
-            return await _exchange(turns.next(), request, exchange.method)
+                    return await ask(pool, request, exchange.method)
+            return await ask(last, request, exchange.method)
         except TimedOut as error:
             raise NoShadow("shadow_timeout") from error
         except NoConnectionFree as error:
@@ -83,7 +82,7 @@ class Mirror:
         except UpstreamError as error:
             raise NoShadow("shadow_broken") from error
 
-    async def _write_once(self, pool: Pool, request: bytes, method: str, route: str) -> Answer:
+    async def _write_once(self, route: str, pool: Pool, request: bytes, method: str) -> Answer:
         """Send a copy that may change something: once, on a connection that nothing was sent on before.
 
         A kept-alive connection that closes leaves open whether the request was carried out, and then there is no

@@ -71,10 +71,10 @@ async def observer(table: Table) -> AsyncIterator[Observer]:
         mirror.close()
 
 
-def marked_table(port: int) -> Table:
+def marked_table(port: int, new: str = "") -> Table:
     text = f"""
 version: 1
-upstreams: {{old: {{url: "http://127.0.0.1:{port}"}}, new: {{url: "http://127.0.0.1:{port}"}}}}
+upstreams: {{old: {{url: "http://127.0.0.1:{port}"}}, new: {{url: {new or f'"http://127.0.0.1:{port}"'}}}}}
 legacy: old
 routes: [{{name: pay, match: "/pay/{{id}}", extracted: new, shadow: 100%, shadow_writes: marked}}]
 """
@@ -113,6 +113,18 @@ def all_writes() -> list[bytes]:
         request("POST", path="/pay/1?_method=GET"),
         b"POST /pay/1 HTTP/1.1\r\nHost: shop\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     ]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_dead_endpoint_of_two_costs_no_shadow(unused_tcp_port: int, method: str) -> None:
+    """Also while many shadows are under way, which take turns with one another."""
+    arrived = Arrived()
+    async with serving(recording(arrived)) as port:
+        table = marked_table(port, f'["http://127.0.0.1:{unused_tcp_port}", "http://127.0.0.1:{port}"]')
+        async with observer(table) as watching:
+            seen = await watching.observed(*(exchange(method, n=n) for n in range(40)))
+    assert [each.reason for each in seen] == [""] * 40
+    assert len(arrived.heads) == 40
 
 
 @pytest.mark.parametrize("share", ["0%", "100%"])
