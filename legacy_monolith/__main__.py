@@ -1,4 +1,4 @@
-"""`python -m legacy_monolith`: start the shop, or look after its sagas."""
+"""`python -m legacy_monolith`: start the shop, or look after it."""
 
 import argparse
 import os
@@ -14,9 +14,9 @@ from typing import NoReturn
 import uvloop
 
 from legacy_monolith import __doc__ as about
-from legacy_monolith import faults, sagas_command, seed, settings
+from legacy_monolith import access, faults, operating, sagas_command, seed, settings
 from legacy_monolith.database import open_writer
-from legacy_monolith.errors import UnusableDatabase, WrongUse
+from legacy_monolith.errors import UnusableDatabase, UnusableKeys, WrongUse
 from legacy_monolith.serving import serve
 from legacy_monolith.web import make_app
 
@@ -29,24 +29,32 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the command line says; the result is the exit code."""
+    """Do what the command line says; without a command, serve. The result is the exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or (given[0].startswith("-") and given[0] not in ("-h", "--help")):
         given.insert(0, "serve")
     try:
         options = _parser().parse_args(given)
-        return sagas_command.run(options) if options.command == "sagas" else _serve(options)
+        return _run(options)
     except KeyboardInterrupt:
         return 130 if given[0] == "sagas" else 0  # told to stop before it listened: nothing was begun
-    except (UnusableDatabase, WrongUse) as error:
+    except (UnusableDatabase, UnusableKeys, WrongUse) as error:
         return _refuse(str(error))
 
 
+def _run(options: argparse.Namespace) -> int:
+    if options.command in operating.COMMANDS:
+        return operating.run(options)
+    return sagas_command.run(options) if options.command == "sagas" else _serve(options)
+
+
 def _serve(options: argparse.Namespace) -> int:
-    reach = faults.reach_of(os.environ)
+    reach, let_in = faults.reach_of(os.environ), access.access_of(options)
     with closing(open_writer(options.database, partial(_fill, options.seed))) as writer:
-        app = make_app(writer, options.database, options.release, settings.settings_of(options), reach)
+        app = make_app(
+            writer, options.database, options.release, settings.settings_of(options), reach, let_in
+        )
         try:
             uvloop.run(serve(app, options.host, options.port))
         except OSError as error:
@@ -66,9 +74,10 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    commands = parser.add_subparsers(dest="command", metavar="{serve,sagas}")
+    commands = parser.add_subparsers(dest="command", metavar="{serve,sagas,keys,order}")
     _add_serve(commands)
     sagas_command.add_to(commands, os.environ)
+    operating.add_commands(commands)
     return parser
 
 
@@ -88,6 +97,7 @@ def _add_serve(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser.add_argument(
         "--seed", type=int, default=2019, help="seed of the data in a new database (default: %(default)s)"
     )
+    access.add_options(parser)
     settings.add_options(parser, os.environ)
 
 

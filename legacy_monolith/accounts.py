@@ -47,6 +47,12 @@ def find(db: sqlite3.Connection, account_id: int) -> dict[str, object] | None:
     }
 
 
+def id_for_email(db: sqlite3.Connection, email: str) -> int | None:
+    """Find the account of an e-mail address, which is in small letters."""
+    row = db.execute("SELECT account_id FROM accounts WHERE email = ?", (email,)).fetchone()
+    return row[0] if row else None
+
+
 def withdraw(db: sqlite3.Connection, account_id: int, cents: int) -> None:
     """Take money from the balance of an account. Raises NotPaid when it is too small."""
     taken = db.execute(

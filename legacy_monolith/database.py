@@ -4,14 +4,27 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from legacy_monolith import accounts, catalogue, orders, payments, saga_log, stock
+from legacy_monolith import (
+    accounts,
+    catalogue,
+    orders,
+    passwords,
+    payments,
+    progress,
+    saga_log,
+    sessions,
+    stock,
+)
 from legacy_monolith.errors import UnusableDatabase
 from legacy_monolith.transactions import transaction
 
 APPLICATION_ID = 0x53484F50  # "SHOP", in the header of the file: https://www.sqlite.org/fileformat.html
 SCHEMA = (*catalogue.SCHEMA, *stock.SCHEMA, *accounts.SCHEMA, *payments.SCHEMA, *orders.SCHEMA)
 # What was added when there were databases already: to an old file as to a new one.
-LATER_SCHEMA = (*stock.LATER_SCHEMA, *accounts.LATER_SCHEMA, *orders.LATER_SCHEMA, *saga_log.LATER_SCHEMA)
+LATER_SCHEMA = (
+    *(*stock.LATER_SCHEMA, *accounts.LATER_SCHEMA, *orders.LATER_SCHEMA, *saga_log.LATER_SCHEMA),
+    *(*passwords.SCHEMA, *sessions.SCHEMA, *progress.SCHEMA),
+)
 BUSY_SECONDS = 2.0
 
 

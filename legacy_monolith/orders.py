@@ -34,6 +34,7 @@ SCHEMA = (
 )
 
 LATER_SCHEMA = (
+    "CREATE INDEX IF NOT EXISTS orders_of_account ON orders (account_id)",
     # The payments of orders whose money a service has taken: it has the payment, we have its number.
     """CREATE TABLE IF NOT EXISTS payments_elsewhere (
         order_id INTEGER PRIMARY KEY REFERENCES orders,
@@ -121,6 +122,19 @@ def find(db: sqlite3.Connection, order_id: int) -> dict[str, object] | None:
             for line, sku, quantity, unit_price_cents in lines
         ],
     }
+
+
+def of_account(db: sqlite3.Connection, account_id: int, most: int) -> list[dict[str, object]]:
+    """List the `most` latest orders of an account, latest first: their id, time and total."""
+    rows = db.execute(
+        """SELECT order_id, placed_at, total_cents FROM orders WHERE account_id = ?
+        ORDER BY order_id DESC LIMIT ?""",
+        (account_id, most),
+    )
+    return [
+        {"order_id": order_id, "placed_at": placed_at, "total": money.to_wire(total_cents)}
+        for order_id, placed_at, total_cents in rows
+    ]
 
 
 def _payment_id(db: sqlite3.Connection, order_id: int) -> int:

@@ -8,22 +8,32 @@ from http import HTTPStatus
 from aiohttp import web
 
 from legacy_monolith.errors import (
+    Forbidden,
     Malformed,
     NotFound,
+    NotLoggedIn,
     NotPaid,
     NotReached,
     OutOfStock,
+    OutOfTurn,
     Refused,
+    TooMany,
+    TooManyAttempts,
     UnknownReference,
 )
 
 _STATUS: dict[type[Refused], HTTPStatus] = {
     Malformed: HTTPStatus.BAD_REQUEST,
+    NotLoggedIn: HTTPStatus.UNAUTHORIZED,
     NotPaid: HTTPStatus.PAYMENT_REQUIRED,
+    Forbidden: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
     OutOfStock: HTTPStatus.CONFLICT,
+    OutOfTurn: HTTPStatus.CONFLICT,
     UnknownReference: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotReached: HTTPStatus.SERVICE_UNAVAILABLE,
+    TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
+    TooMany: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 _log = logging.getLogger(__name__)
@@ -33,14 +43,29 @@ def answer_for(error: Exception) -> web.Response:
     """Turn whatever went wrong into the answer the caller gets."""
     match error:
         case Refused():
-            return _problem(_STATUS[type(error)], str(error))
+            return _problem(status_of(error), str(error), _headers(error))
         case web.HTTPException():
-            return _problem(HTTPStatus(error.status), _detail(error), error.headers.get("Allow"))
+            allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+            return _problem(HTTPStatus(error.status), _detail(error), allow)
         case sqlite3.OperationalError():
             _log.error("the database does not answer: %s", error)
             return _problem(HTTPStatus.SERVICE_UNAVAILABLE, "the database does not answer")
     _log.error("a handler failed", exc_info=error)
     return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the request could not be answered")
+
+
+def status_of(error: Refused) -> HTTPStatus:
+    """Give the HTTP status of a refusal."""
+    return _STATUS[type(error)]
+
+
+def _headers(error: Refused) -> dict[str, str] | None:
+    match error:
+        case NotLoggedIn():
+            return {"WWW-Authenticate": 'Bearer realm="shop"'}  # RFC 9110 section 15.5.2 wants one
+        case TooMany():
+            return {"Retry-After": str(error.retry_after)}
+    return None
 
 
 def _detail(error: web.HTTPException) -> str:
@@ -54,11 +79,11 @@ def _detail(error: web.HTTPException) -> str:
     return error.reason
 
 
-def _problem(status: HTTPStatus, detail: str, allow: str | None = None) -> web.Response:
+def _problem(status: HTTPStatus, detail: str, headers: dict[str, str] | None = None) -> web.Response:
     body = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail}
     return web.Response(
         status=status,
         body=json.dumps(body).encode(),
         content_type="application/problem+json",
-        headers={"Allow": allow} if allow else None,
+        headers=headers,
     )

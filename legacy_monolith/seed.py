@@ -7,7 +7,7 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from legacy_monolith import accounts, catalogue, orders, payments, stock
+from legacy_monolith import accounts, catalogue, demo_logins, orders, payments, progress, stock
 from legacy_monolith.catalogue import Product
 from legacy_monolith.order_request import Item, OrderRequest
 
@@ -39,6 +39,7 @@ def fill(db: sqlite3.Connection, seed: int) -> None:
         stock.open_warehouse(db, code, name, picking_rank)
     plentiful = _fill_shelves(db, random)
     _open_accounts(db, random)
+    demo_logins.fill(db)
     _live_the_past(db, random, plentiful)
 
 
@@ -82,8 +83,15 @@ def _live_the_past(db: sqlite3.Connection, random: Random, plentiful: list[str])
         wanted = _some_order(random, plentiful)
         if wanted.method == "balance":
             accounts.deposit(db, wanted.account_id, 10 * random.randint(5_000, 20_000))
-        order_id = orders.place_within(db, wanted, f"{now:%Y-%m-%dT%H:%M:%SZ}")
+        order_id = orders.place_within(db, wanted, _at(now))
         _refund_some(db, random, order_id)
+        order = {"order_id": order_id, "placed_at": _at(now)}
+        progress.advance(db, order, "packed", _at(now + timedelta(hours=20)))
+        progress.advance(db, order, "shipped", _at(now + timedelta(hours=26)))
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _some_order(random: Random, plentiful: list[str]) -> OrderRequest:

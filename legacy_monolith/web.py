@@ -1,5 +1,6 @@
 """The shop's HTTP API."""
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,14 +9,30 @@ from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeVar
 
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
-from legacy_monolith import accounts, catalogue, faults, orders, payments, saga_log, stock
+from legacy_monolith import (
+    accounts,
+    catalogue,
+    faults,
+    front,
+    orders,
+    payments,
+    saga_log,
+    status_stream,
+    stock,
+    storefront,
+)
+from legacy_monolith.access import Access
+from legacy_monolith.callers import Permit, check_origin
 from legacy_monolith.database import open_reader
-from legacy_monolith.errors import Malformed, NotFound
-from legacy_monolith.order_request import MAX_ID, parse
+from legacy_monolith.errors import Malformed, NotFound, UnknownReference
+from legacy_monolith.export import order_as_csv, wants_csv
+from legacy_monolith.front import FRONT, find_order
+from legacy_monolith.order_request import MAX_ID, OrderRequest, parse
 from legacy_monolith.problems import answer_for
 from legacy_monolith.running import OrderDesk, open_desk
 from legacy_monolith.settings import Settings
@@ -36,6 +53,7 @@ class Shop:
 
 SHOP = web.AppKey("shop", Shop)
 
+T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -45,10 +63,14 @@ def make_app(
     release: str,
     settings: Settings | None = None,
     reach: Callable[[str], None] = faults.nothing,
+    access: Access | None = None,
 ) -> web.Application:
     """Build the application on an open database; it does not close `writer`."""
     app = web.Application(middlewares=[_finish], client_max_size=MAX_BODY)
     app.cleanup_ctx.append(_shop(writer, database, release, settings or Settings(), reach))
+    app.cleanup_ctx.append(front.lifetime(database, access or Access(), _write, _place))
+    app.on_shutdown.append(front.leave)
+    app.on_response_prepare.append(_name_release)
     app.add_routes(
         [
             web.get("/healthz", healthz),
@@ -60,7 +82,10 @@ def make_app(
             web.get("/accounts/{account_id}/payments", account_payments),
             web.get("/payments/{payment_id}", payment),
             web.post("/orders", place_order),
+            web.get("/orders/{order_id}.csv", order_as_csv),
             web.get("/orders/{order_id}", order),
+            web.get("/orders/{order_id}/events", order_events),
+            *storefront.routes(),
         ]
     )
     return app
@@ -94,12 +119,14 @@ async def product(request: web.Request) -> web.Response:
 
 async def stock_list(request: web.Request) -> web.Response:
     """`GET /stock?below=5`: all stock, or only what is running out."""
+    _permit(request)
     found = stock.every(request.app[SHOP].reader, _below(request))
     return _answer({"count": len(found), "items": found}, cache_control="no-cache")
 
 
 async def stock_of_product(request: web.Request) -> web.Response:
     """`GET /stock/{sku}`."""
+    _permit(request)
     sku = request.match_info["sku"]
     found = stock.of(request.app[SHOP].reader, _known_text(sku, "stock of"))
     return _answer(_found(found, f"there is no stock of {sku}"), cache_control="no-cache")
@@ -107,31 +134,38 @@ async def stock_of_product(request: web.Request) -> web.Response:
 
 async def account(request: web.Request) -> web.Response:
     """`GET /accounts/{account_id}`."""
-    account_id = _id(request, "account")
-    found = accounts.find(request.app[SHOP].reader, account_id)
+    permit, account_id = _permit(request), _id(request, "account")
+    found = accounts.find(request.app[SHOP].reader, account_id) if permit.covers(account_id) else None
     return _answer(_found(found, f"there is no account {account_id}"), cache_control="private, no-cache")
 
 
 async def account_payments(request: web.Request) -> web.Response:
     """`GET /accounts/{account_id}/payments`: oldest first."""
-    account_id = _id(request, "account")
+    permit, account_id = _permit(request), _id(request, "account")
     reader = request.app[SHOP].reader
-    if not accounts.exists(reader, account_id):
+    if not permit.covers(account_id) or not accounts.exists(reader, account_id):
         raise NotFound(f"there is no account {account_id}")
     return _answer(payments.of_account(reader, account_id), cache_control="private, no-cache")
 
 
 async def payment(request: web.Request) -> web.Response:
     """`GET /payments/{payment_id}`."""
-    payment_id = _id(request, "payment")
+    permit, payment_id = _permit(request), _id(request, "payment")
     found = payments.find(request.app[SHOP].reader, payment_id)
-    return _answer(_found(found, f"there is no payment {payment_id}"), cache_control="private, no-cache")
+    return _answer(
+        _own(permit, found, f"there is no payment {payment_id}"), cache_control="private, no-cache"
+    )
 
 
 async def place_order(request: web.Request) -> web.Response:
     """`POST /orders`: all or nothing; 202 when that takes longer than a caller should wait."""
-    shop = request.app[SHOP]
-    placed = await shop.desk.place(parse(await _body(request)))
+    shop, permit = request.app[SHOP], _permit(request)
+    wanted = parse(await _body(request))
+    if not permit.everything:
+        check_origin(request)
+    if not permit.covers(wanted.account_id):
+        raise UnknownReference(f"there is no account {wanted.account_id}")
+    placed = await shop.desk.place(wanted)
     show = saga_log.order_shown if placed.pending else orders.find
     response = _answer(show(shop.reader, placed.order_id), cache_control="private, no-cache")
     response.set_status(202 if placed.pending else 201)
@@ -140,21 +174,44 @@ async def place_order(request: web.Request) -> web.Response:
 
 
 async def order(request: web.Request) -> web.Response:
-    """`GET /orders/{order_id}`: an order, or what has become of one that is none."""
-    order_id = _id(request, "order")
-    reader = request.app[SHOP].reader
-    found = orders.find(reader, order_id) or saga_log.order_shown(reader, order_id)
-    return _answer(_found(found, f"there is no order {order_id}"), cache_control="private, no-cache")
+    """`GET /orders/{order_id}`: as JSON, or as CSV where that is asked for; also what is no order yet."""
+    if wants_csv(request.headers.get("Accept", "")):
+        response = await order_as_csv(request)
+    else:
+        permit, order_id = _permit(request), _id(request, "order")
+        found = find_order(request.app[SHOP].reader, order_id)
+        body = _own(permit, found, f"there is no order {order_id}")
+        response = _answer(body, cache_control="private, no-cache")
+    response.headers["Vary"] = "Accept"
+    return response
+
+
+async def order_events(request: web.Request) -> web.StreamResponse:
+    """`GET /orders/{order_id}/events`: how far the order has come, as a stream."""
+    return await status_stream.order_events(request, _id(request, "order"))
 
 
 @web.middleware
 async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
-        response = await handler(request)
+        return await handler(request)
     except Exception as error:
-        response = answer_for(error)
+        return answer_for(error)
+
+
+async def _name_release(request: web.Request, response: web.StreamResponse) -> None:
     response.headers["X-Release"] = request.app[SHOP].release
-    return response
+
+
+async def _write(app: web.Application, work: Callable[..., T], *arguments: object) -> T:
+    """Do something with the writer, on its thread: `work(writer, *arguments)`."""
+    shop = app[SHOP]
+    return await asyncio.get_running_loop().run_in_executor(shop.writer_thread, work, shop.writer, *arguments)
+
+
+async def _place(app: web.Application, wanted: OrderRequest) -> int:
+    """Place an order; its id, also when it is pending still. Raises Refused."""
+    return (await app[SHOP].desk.place(wanted)).order_id
 
 
 def _shop(
@@ -224,6 +281,15 @@ def _below(request: web.Request) -> int | None:
     if text.isascii() and text.isdigit() and len(text) <= 9:
         return int(text)
     raise Malformed("below must be a whole number")
+
+
+def _permit(request: web.Request) -> Permit:
+    return request.app[FRONT].callers.permit(request)
+
+
+def _own(permit: Permit, thing: dict[str, object] | None, missing: str) -> dict[str, object]:
+    """What belongs to another account is not there for this caller."""
+    return _found(thing if thing and permit.covers(thing["account_id"]) else None, missing)
 
 
 def _found(thing: dict[str, object] | None, missing: str) -> dict[str, object]:

@@ -1,0 +1,95 @@
+"""What the storefront, the export and the stream of an order's status work with."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from legacy_monolith import orders, saga_log
+from legacy_monolith.access import Access
+from legacy_monolith.callers import Callers
+from legacy_monolith.database import open_reader
+from legacy_monolith.login import Desk
+from legacy_monolith.order_request import OrderRequest
+from legacy_monolith.token_keys import KeySource
+
+
+@dataclass(slots=True)
+class Streams:
+    """The streams that are open, by order; `leaving` is set when the shop is about to stop."""
+
+    open: dict[int, int] = field(default_factory=dict)
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """`write` does something with the database's writer, on its thread; `place` places an order."""
+
+    reader: sqlite3.Connection
+    write: Callable[..., Awaitable[Any]]
+    place: Callable[[OrderRequest], Awaitable[int]]
+    desk: Desk
+    callers: Callers
+    keys: KeySource | None
+    streams: Streams
+    buying: set[int]  # accounts whose order is being placed
+
+
+FRONT = web.AppKey("front", Front)
+
+
+def find_order(reader: sqlite3.Connection, order_id: int) -> dict[str, Any] | None:
+    """Find an order, or what is none yet or will never be one, as the API shows it."""
+    return orders.find(reader, order_id) or saga_log.order_shown(reader, order_id)
+
+
+def orders_of(reader: sqlite3.Connection, account_id: int, most: int) -> list[dict[str, Any]]:
+    """List the latest orders of an account, latest first: what is being placed, and then `most` of the others."""
+    shown = [find_order(reader, order_id) for order_id in saga_log.under_way(reader)]
+    mine = [each for each in shown if each and each["account_id"] == account_id and "status" in each]
+    return [*reversed(mine), *orders.of_account(reader, account_id, most)]
+
+
+def now() -> int:
+    """Give the time in whole seconds since 1970."""
+    return int(time.time())
+
+
+def lifetime(
+    database: Path,
+    access: Access,
+    write: Callable[..., Awaitable[Any]],
+    place: Callable[[web.Application, OrderRequest], Awaitable[int]],
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Build the front as long as an application lives; `write` and `place` get the application first."""
+
+    async def context(app: web.Application) -> AsyncIterator[None]:
+        reader = open_reader(database)
+        desk = Desk(reader, partial(write, app))
+        app[FRONT] = Front(
+            reader=reader,
+            write=partial(write, app),
+            place=partial(place, app),
+            desk=desk,
+            callers=Callers(reader, access.keys, now, required=access.require_login),
+            keys=access.keys,
+            streams=Streams(),
+            buying=set(),
+        )
+        yield
+        desk.close()
+        reader.close()
+
+    return context
+
+
+async def leave(app: web.Application) -> None:
+    """End all streams, for nobody would wait for them."""
+    app[FRONT].streams.leaving.set()
