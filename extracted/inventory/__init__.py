@@ -9,5 +9,6 @@ It answers `GET /stock`, `GET /stock/{sku}` and `GET /healthz`; what a product i
 catalogue's business, and stays with the monolith. It sets goods aside for an order, `POST /reservations`, sells
 them, `POST /reservations/{order_id}/confirm`, and puts them back, `POST /reservations/{order_id}/release`: each
 once for an `Idempotency-Key`, which it remembers for a day. `--release v1` is the first attempt at the rewrite, with
-two mistakes that `releases` describes; `v2` has them mended.
+two mistakes that `releases` describes; `v2` has them mended. With `--require-login` only callers who have
+logged in see the stock: docs/shop-login.md says how they are recognised.
 """

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from extracted.inventory import records, requests, reserving
+from extracted.inventory import callers, records, requests, reserving
+from extracted.inventory.callers import CALLERS, Login
 from extracted.inventory.problems import Malformed, NotFound, answer_for
 from extracted.inventory.releases import Release
 from extracted.inventory.writing import Writer, json_of
@@ -35,14 +36,16 @@ def make_app(
     writer: sqlite3.Connection,
     release: Release,
     clock: Callable[[], float] = time.time,
+    login: Login | None = None,
 ) -> web.Application:
     """Build the application on two open connections to its database; it does not close them.
 
-    `clock` gives seconds since the epoch; keys are forgotten by it.
+    `clock` gives seconds since the epoch; keys are forgotten by it. With `login`, strangers see nothing.
     """
     app = web.Application(middlewares=[_finish], client_max_size=MAX_BODY)
     app[SERVICE] = Service(reader, Writer(writer, clock), release)
     app.cleanup_ctx.append(_lifetime)
+    app.cleanup_ctx.append(callers.lifetime(login))
     app.add_routes(
         [
             web.get("/healthz", healthz),
@@ -67,12 +70,14 @@ async def healthz(request: web.Request) -> web.Response:
 
 async def stock(request: web.Request) -> web.Response:
     """`GET /stock?below=5`: all stock, or only what is running out."""
+    await request.app[CALLERS].check(request)
     service = request.app[SERVICE]
     return _answer(records.all_stock(service.db, service.release, _below(request)), cache_control="no-cache")
 
 
 async def stock_of_product(request: web.Request) -> web.Response:
     """`GET /stock/{sku}`."""
+    await request.app[CALLERS].check(request)
     service = request.app[SERVICE]
     sku = request.match_info["sku"]
     # What is not ASCII names nothing, and may hold bytes that a database cannot be asked for.

@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 import uvloop
 
 from extracted.payments import __doc__ as about
+from extracted.payments.callers import Login
 from extracted.payments.database import UnusableDatabase, open_database
 from extracted.payments.importing import import_from
 from extracted.payments.releases import RELEASES
 from extracted.payments.serving import serve
+from extracted.payments.tokens import KeyFile, UnusableKeys
 from extracted.payments.web import make_app
 
 PROGRAM = "python -m extracted.payments"
@@ -34,24 +37,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(given)
     try:
         return _import(options) if options.command == "import" else _serve(options)
-    except UnusableDatabase as error:
+    except (UnusableDatabase, UnusableKeys) as error:
         return _refuse(str(error))
 
 
 def _serve(options: argparse.Namespace) -> int:
+    login = _login(options)
     try:
         with (
             closing(open_database(options.database)) as writer,
             closing(open_database(options.database)) as reader,
         ):
             reader.execute("PRAGMA query_only = ON")
-            app = make_app(reader, writer, RELEASES[options.release])
+            app = make_app(reader, writer, RELEASES[options.release], login=login)
             uvloop.run(serve(app, options.host, options.port))
     except KeyboardInterrupt:
         pass  # told to stop before it listened: nothing was begun that must be ended
     except OSError as error:
         return _refuse(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}")
     return 0
+
+
+def _login(options: argparse.Namespace) -> Login | None:
+    """Raises UnusableKeys."""
+    if not options.require_login:
+        return None
+    if options.token_keys is None:
+        raise UnusableKeys("--require-login needs the monolith's --token-keys")
+    return Login(KeyFile(options.token_keys), options.login_at)
 
 
 def _import(options: argparse.Namespace) -> int:
@@ -95,6 +108,21 @@ def _add_serve(commands: "argparse._SubParsersAction[_Parser]") -> None:
     command.add_argument(
         "--release", choices=sorted(RELEASES), default="v2", help="which release to be (default: %(default)s)"
     )
+    command.add_argument(
+        "--require-login", action="store_true", help="show what belongs to an account to that account only"
+    )
+    command.add_argument(
+        "--token-keys",
+        type=Path,
+        metavar="FILE",
+        help="the keys of the monolith's tokens, to verify them with",
+    )
+    command.add_argument(
+        "--login-at",
+        type=_url,
+        metavar="URL",
+        help="the monolith, to ask about sessions without a token (default: they are refused)",
+    )
 
 
 def _add_import(commands: "argparse._SubParsersAction[_Parser]") -> None:
@@ -113,6 +141,13 @@ def _port(text: str) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme in ("http", "https") and parts.netloc and not (parts.query or parts.fragment):
+        return text.rstrip("/")
+    raise argparse.ArgumentTypeError(f"{text!r} is not a URL such as http://127.0.0.1:8001")
 
 
 def _refuse(message: str) -> int:

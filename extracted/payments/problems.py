@@ -30,10 +30,25 @@ class Refused(Exception):
         self.status = status
 
 
+class NotLoggedIn(Exception):
+    """The thing is for callers who have logged in."""
+
+
+class LoginUnknown(Exception):
+    """Whether the caller has logged in cannot be found out just now; the text says why."""
+
+
 _STATUS = {
     Malformed: HTTPStatus.BAD_REQUEST,
     NotFound: HTTPStatus.NOT_FOUND,
     KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NotLoggedIn: HTTPStatus.UNAUTHORIZED,
+    LoginUnknown: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+#: RFC 9110 section 15.5.2 wants a challenge with a 401.
+_HEADERS = {
+    NotLoggedIn: {"WWW-Authenticate": 'Bearer realm="shop"'},
+    LoginUnknown: {"Retry-After": "1"},
 }
 RETRY_AFTER_SECONDS = 1  # when the database is busy
 
@@ -41,8 +56,8 @@ RETRY_AFTER_SECONDS = 1  # when the database is busy
 def answer_for(error: Exception) -> web.Response:
     """Turn whatever went wrong into the answer the caller gets."""
     match error:
-        case Malformed() | NotFound() | KeyReused():
-            return _problem(_STATUS[type(error)], str(error))
+        case Malformed() | NotFound() | KeyReused() | NotLoggedIn() | LoginUnknown():
+            return _problem(_STATUS[type(error)], str(error), **_HEADERS.get(type(error), {}))
         case web.HTTPNotFound():
             return _problem(HTTPStatus.NOT_FOUND, "there is nothing at this path")
         case web.HTTPMethodNotAllowed():

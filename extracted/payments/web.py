@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from extracted.payments import charging, records, requests
+from extracted.payments import callers, charging, records, requests
+from extracted.payments.callers import CALLERS, Login
 from extracted.payments.problems import NotFound, answer_for
 from extracted.payments.releases import Release
 from extracted.payments.writing import Writer, json_of
@@ -35,14 +36,16 @@ def make_app(
     writer: sqlite3.Connection,
     release: Release,
     clock: Callable[[], float] = time.time,
+    login: Login | None = None,
 ) -> web.Application:
     """Build the application on two open connections to its database; it does not close them.
 
-    `clock` gives seconds since the epoch; keys are forgotten by it.
+    `clock` gives seconds since the epoch; keys are forgotten by it. With `login`, accounts see their own payments only.
     """
     app = web.Application(middlewares=[_finish], client_max_size=MAX_BODY)
     app[SERVICE] = Service(reader, Writer(writer, clock), release)
     app.cleanup_ctx.append(_lifetime)
+    app.cleanup_ctx.append(callers.lifetime(login))
     app.add_routes(
         [
             web.get("/healthz", healthz),
@@ -65,19 +68,22 @@ async def healthz(request: web.Request) -> web.Response:
 
 async def payment(request: web.Request) -> web.Response:
     """`GET /payments/{payment_id}`."""
+    permit = await request.app[CALLERS].permit(request)
     payment_id = _id(request, "payment")
     service = request.app[SERVICE]
     found = records.payment(service.db, service.release, payment_id)
-    if found is None:
+    if found is None or not permit.covers(found["account_id"]):
         raise NotFound(f"there is no payment {payment_id}")
     return _answer(found, cache_control="private, no-cache")
 
 
 async def account_payments(request: web.Request) -> web.Response:
     """`GET /accounts/{account_id}/payments`: oldest first."""
+    permit = await request.app[CALLERS].permit(request)
     account_id = _id(request, "account")
     service = request.app[SERVICE]
-    found = records.payments_of(service.db, service.release, account_id)
+    covered = permit.covers(account_id)
+    found = records.payments_of(service.db, service.release, account_id) if covered else None
     if found is None:
         raise NotFound(f"there is no account {account_id}")
     return _answer(found, cache_control="private, no-cache")
