@@ -1,0 +1,100 @@
+"""The storefront where placing an order takes long: it is pending on its page, and its stream tells how it ends."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from lxml import html
+
+from tests.support.events import Stream, stream
+from tests.support.left import open_sockets
+from tests.support.relay import Say
+from tests.support.shop_browser import Browser
+from tests.support.shop_services import run, wait_until
+from tests.support.shop_world import World, taken_apart
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with taken_apart(tmp_path_factory.mktemp("shop")) as world:
+        yield world
+
+
+@pytest.fixture
+def world(shared: World) -> Iterator[World]:
+    shared.relay.calm()
+    before = open_sockets()
+    yield shared
+    shared.relay.calm()
+    shared.wait_for_the_end()
+    wait_until(lambda: open_sockets() <= before)  # the relay notices that the monolith has left
+
+
+def seen(events: Stream) -> tuple[int, str]:
+    event = events.event()
+    assert event is not None
+    return event["id"], event["status"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "ends"),
+    [(None, "confirmed"), (Say(402, b'{"detail": "the card was declined"}'), "cancelled")],
+)
+def test_an_order_is_pending_until_it_is_decided(world: World, answer: Say | None, ends: str) -> None:
+    go_on = threading.Event()
+
+    def wait(step: str) -> None:
+        if step == "charge":
+            go_on.wait(30)
+            if answer:
+                raise answer
+
+    world.relay.before = wait
+    with world.monolith("--answer-within", 0.3) as monolith:
+        try:
+            browser = Browser(monolith.port)
+            browser.log_in()
+            form = browser.ask("/shop/products/TEA-003")
+            fields = {"form": form.field("form"), "after": form.field("after")}
+            fields |= {"quantity": "1", "pay": "tok_visa"}
+            bought = browser.ask("/shop/products/TEA-003", fields)
+            assert bought.status == 303
+            page = bought.headers["location"]
+            order_id = page.rpartition("/")[2]
+            assert status(browser, page) == ["pending"]
+            assert f'href="{page}"' in browser.ask("/shop/orders").text
+            # Sent again while it is pending, the form orders nothing either.
+            assert browser.ask("/shop/products/TEA-003", fields).status == 409
+            assert Browser(monolith.port).ask(f"/orders/{order_id}.csv").status == 200
+            early = run("legacy_monolith", "order", order_id, "packed", "--database", world.folder / "shop")
+            assert (early.code, "is pending, and nothing comes next" in early.err) == (1, True)
+
+            with stream(monolith.port, f"/orders/{order_id}/events") as events:
+                assert seen(events) == (1, "pending")
+                go_on.set()
+                assert seen(events) == (2, ends)
+                if ends == "cancelled":
+                    assert events.part() is None
+            assert status(browser, page) == [ends]
+            told = html.fromstring(browser.ask(page).body).xpath("//p[@class='refusal']/text()")
+            assert told == ([] if ends == "confirmed" else ["The card was declined."])
+            world.wait_for_the_end()
+            assert (f'href="{page}"' in browser.ask("/shop/orders").text) is (ends == "confirmed")
+        finally:
+            go_on.set()
+            world.wait_for_the_end()
+
+
+def status(browser: Browser, page: str) -> list[str]:
+    shown = html.fromstring(browser.ask(page).body)
+    return [str(text) for text in shown.xpath("//ol[@class='steps']//span/text()")]
+
+
+def test_a_refusal_of_a_service_is_told_on_the_page(world: World) -> None:
+    with world.monolith() as monolith:
+        browser = Browser(monolith.port)
+        browser.log_in()
+        page = browser.buy("TEA-003", 1, "tok_declined")
+        assert page.status == 402
+        assert html.fromstring(page.body).xpath("//p[@role='alert']/text()") == ["The card was declined."]
+        world.wait_for_the_end()
