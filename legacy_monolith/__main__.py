@@ -1,11 +1,11 @@
-"""`python -m legacy_monolith`: start the shop, or look after it."""
+"""`python -m legacy_monolith`: start the shop, or look after its sagas, events and prices."""
 
 import argparse
 import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,17 @@ from typing import NoReturn
 import uvloop
 
 from legacy_monolith import __doc__ as about
-from legacy_monolith import access, faults, operating, sagas_command, seed, settings
+from legacy_monolith import (
+    access,
+    events_command,
+    faults,
+    operating,
+    price_command,
+    relay_command,
+    sagas_command,
+    seed,
+    settings,
+)
 from legacy_monolith.database import open_writer
 from legacy_monolith.errors import UnusableDatabase, UnusableKeys, WrongUse
 from legacy_monolith.serving import serve
@@ -36,17 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.insert(0, "serve")
     try:
         options = _parser().parse_args(given)
-        return _run(options)
+        return COMMANDS[options.command](options)
     except KeyboardInterrupt:
-        return 130 if given[0] == "sagas" else 0  # told to stop before it listened: nothing was begun
+        return 0 if given[0] == "serve" else 130  # told to stop before it listened: nothing was begun
     except (UnusableDatabase, UnusableKeys, WrongUse) as error:
         return _refuse(str(error))
-
-
-def _run(options: argparse.Namespace) -> int:
-    if options.command in operating.COMMANDS:
-        return operating.run(options)
-    return sagas_command.run(options) if options.command == "sagas" else _serve(options)
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -55,6 +59,8 @@ def _serve(options: argparse.Namespace) -> int:
         app = make_app(
             writer, options.database, options.release, settings.settings_of(options), reach, let_in
         )
+        if options.relay:
+            app.cleanup_ctx.append(relay_command.beside(options))
         try:
             uvloop.run(serve(app, options.host, options.port))
         except OSError as error:
@@ -70,13 +76,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog=PROGRAM,
         description=about,
-        epilog="Without a command it serves. `serve --help` and `sagas --help` list the options.",
+        epilog="Without a command it serves. `serve --help`, `sagas --help` and so on list the options.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    commands = parser.add_subparsers(dest="command", metavar="{serve,sagas,keys,order}")
+    commands = parser.add_subparsers(dest="command", metavar="{serve,sagas,events,relay,price,keys,order}")
     _add_serve(commands)
     sagas_command.add_to(commands, os.environ)
+    events_command.add_to(commands)
+    relay_command.add_to(commands)
+    price_command.add_to(commands)
     operating.add_commands(commands)
     return parser
 
@@ -98,6 +107,8 @@ def _add_serve(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "--seed", type=int, default=2019, help="seed of the data in a new database (default: %(default)s)"
     )
     access.add_options(parser)
+    parser.add_argument("--relay", action="store_true", help="deliver the events too, as `relay` does")
+    relay_command.add_options(parser)
     settings.add_options(parser, os.environ)
 
 
@@ -116,6 +127,16 @@ def _label(text: str) -> str:
 def _refuse(message: str) -> int:
     print(f"{PROGRAM}: error: {message}", file=sys.stderr)
     return 2
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "serve": _serve,
+    "sagas": sagas_command.run,
+    "events": events_command.run,
+    "relay": relay_command.run,
+    "price": price_command.run,
+    **dict.fromkeys(operating.COMMANDS, operating.run),
+}
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import sqlite3
 from dataclasses import dataclass
 
-from legacy_monolith import money
+from legacy_monolith import money, outbox
 
 SCHEMA = (
     """CREATE TABLE products (
@@ -61,3 +61,24 @@ def add(db: sqlite3.Connection, product: Product) -> None:
         "INSERT INTO products (sku, name, category, price_cents, tax_percent) VALUES (?, ?, ?, ?, ?)",
         (product.sku, product.name, product.category, product.price_cents, product.tax_percent),
     )
+    _tell(db, product)
+
+
+def reprice(db: sqlite3.Connection, sku: str, price_cents: int) -> Product | None:
+    """Give a product another price, within a transaction of the caller; None when there is no such product."""
+    changed = db.execute("UPDATE products SET price_cents = ? WHERE sku = ?", (price_cents, sku)).rowcount
+    product = find(db, sku) if changed else None
+    if product is not None:
+        _tell(db, product)
+    return product
+
+
+def tell_everything(db: sqlite3.Connection) -> None:
+    """Tell every price, at the beginning of the history."""
+    for product in every(db):
+        _tell(db, product)
+
+
+def _tell(db: sqlite3.Connection, product: Product) -> None:
+    """Tell what a product costs now; the one place where that is told."""
+    outbox.write(db, "PriceChanged", 1, product.sku, product.to_wire())

@@ -7,7 +7,9 @@ from pathlib import Path
 from legacy_monolith import (
     accounts,
     catalogue,
+    deliveries,
     orders,
+    outbox,
     passwords,
     payments,
     progress,
@@ -24,6 +26,7 @@ SCHEMA = (*catalogue.SCHEMA, *stock.SCHEMA, *accounts.SCHEMA, *payments.SCHEMA, 
 LATER_SCHEMA = (
     *(*stock.LATER_SCHEMA, *accounts.LATER_SCHEMA, *orders.LATER_SCHEMA, *saga_log.LATER_SCHEMA),
     *(*passwords.SCHEMA, *sessions.SCHEMA, *progress.SCHEMA),
+    *(*outbox.LATER_SCHEMA, *deliveries.LATER_SCHEMA),
 )
 BUSY_SECONDS = 2.0
 
@@ -77,11 +80,19 @@ def _prepare(db: sqlite3.Connection, path: Path, fill: Callable[[sqlite3.Connect
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         _check_ours(db, path)
         _bring_up_to_date(db)
+        _begin_history(db)
 
 
 def _bring_up_to_date(db: sqlite3.Connection) -> None:
     for statement in LATER_SCHEMA:
         db.execute(statement)
+
+
+def _begin_history(db: sqlite3.Connection) -> None:
+    """Let the events begin with what there is; what was before them, of the seed too, is the past."""
+    if outbox.begin(db, "shop"):
+        catalogue.tell_everything(db)
+        stock.tell_everything(db)
 
 
 def _stay_empty(db: sqlite3.Connection) -> None:

@@ -6,7 +6,7 @@ placed is a draft, and has no row yet.
 
 import sqlite3
 
-from legacy_monolith import accounts, catalogue, money, payments
+from legacy_monolith import accounts, catalogue, money, outbox, payments
 from legacy_monolith.drafts import Draft, Line
 from legacy_monolith.errors import UnknownReference
 from legacy_monolith.in_transaction import PAYMENTS, STOCK
@@ -96,6 +96,16 @@ def confirm(db: sqlite3.Connection, draft: Draft, *, paid_elsewhere: bool = Fals
             "INSERT INTO payments_elsewhere (order_id, payment_id) VALUES (?, ?)",
             (draft.order_id, draft.payment_id),
         )
+    data = {
+        "order_id": draft.order_id,
+        "account_id": draft.account_id,
+        "payment_id": draft.payment_id,
+        "placed_at": draft.at,
+        "total": money.to_wire(draft.total_cents),
+        "tax": money.to_wire(draft.tax_cents),
+        "items": [{"sku": line.sku, "quantity": line.quantity} for line in draft.lines],
+    }
+    outbox.write(db, "OrderConfirmed", 1, str(draft.order_id), data)
 
 
 def find(db: sqlite3.Connection, order_id: int) -> dict[str, object] | None:

@@ -3,7 +3,7 @@
 import sqlite3
 from typing import Any, Literal
 
-from legacy_monolith import accounts, money
+from legacy_monolith import accounts, money, outbox
 from legacy_monolith.errors import NotPaid
 from legacy_monolith.transactions import next_id
 
@@ -89,6 +89,16 @@ def take(
         VALUES (?, ?, ?, ?, ?, ?, ?)""",
         (payment_id, account_id, order_id, method, amount_cents, tax_cents, at),
     )
+    data = {
+        "payment_id": payment_id,
+        "account_id": account_id,
+        "order_id": order_id,
+        "method": method,
+        "amount": money.to_wire(amount_cents),
+        "tax": money.to_wire(tax_cents),
+        "taken_at": at,
+    }
+    outbox.write(db, "PaymentTaken", 1, str(payment_id), data)
 
 
 def give_back(db: sqlite3.Connection, order_id: int) -> None:
@@ -107,9 +117,12 @@ def give_back(db: sqlite3.Connection, order_id: int) -> None:
 
 def refund(db: sqlite3.Connection, payment_id: int, cents: int) -> None:
     """Give back a part of a payment, or all of it."""
-    db.execute(
-        "UPDATE payments SET refunded_cents = refunded_cents + ? WHERE payment_id = ?", (cents, payment_id)
-    )
+    (refunded_cents,) = db.execute(
+        "UPDATE payments SET refunded_cents = refunded_cents + ? WHERE payment_id = ? RETURNING refunded_cents",
+        (cents, payment_id),
+    ).fetchone()
+    data = {"payment_id": payment_id, "refunded": money.to_wire(refunded_cents)}
+    outbox.write(db, "PaymentRefunded", 1, str(payment_id), data)
 
 
 def fee(method: Method, amount_cents: int) -> int:

@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from legacy_monolith import money
+from legacy_monolith import money, outbox
 from legacy_monolith.errors import OutOfStock
 
 SCHEMA = (
@@ -117,6 +117,14 @@ def receive(db: sqlite3.Connection, sku: str, warehouse: str, quantity: int) -> 
         ON CONFLICT DO UPDATE SET on_hand = on_hand + excluded.on_hand""",
         (sku, warehouse, quantity),
     )
+    _tell(db, sku, warehouse, "received", on_hand=quantity)
+
+
+def tell_everything(db: sqlite3.Connection) -> None:
+    """Tell every level, at the beginning of the history."""
+    rows = db.execute("SELECT sku, warehouse, on_hand, reserved FROM stock_levels ORDER BY sku, warehouse")
+    for sku, warehouse, on_hand, reserved in rows.fetchall():
+        _tell(db, sku, warehouse, "opening", on_hand=on_hand, reserved=reserved)
 
 
 def _promise(db: sqlite3.Connection, sku: str, warehouse: str, quantity: int) -> None:
@@ -125,6 +133,24 @@ def _promise(db: sqlite3.Connection, sku: str, warehouse: str, quantity: int) ->
         "UPDATE stock_levels SET reserved = reserved + ? WHERE sku = ? AND warehouse = ?",
         (quantity, sku, warehouse),
     )
+    _tell(db, sku, warehouse, "reserved" if quantity > 0 else "released", reserved=quantity)
+
+
+def _tell(
+    db: sqlite3.Connection, sku: str, warehouse: str, reason: str, *, on_hand: int = 0, reserved: int = 0
+) -> None:
+    """Tell by how much a level has changed, and what it is now; the one place where that is told."""
+    level = db.execute(
+        "SELECT on_hand, reserved FROM stock_levels WHERE sku = ? AND warehouse = ?", (sku, warehouse)
+    ).fetchone()
+    data = {
+        "sku": sku,
+        "warehouse": warehouse,
+        "reason": reason,
+        "change": {"on_hand": on_hand, "reserved": reserved},
+        "level": {"on_hand": level[0], "reserved": level[1]},
+    }
+    outbox.write(db, "StockChanged", 2, sku, data)
 
 
 def _shown(rows: Iterable[tuple[Any, ...]], below: int | None = None) -> Iterator[dict[str, object]]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -19,6 +20,7 @@ from legacy_monolith import (
     catalogue,
     faults,
     front,
+    metrics,
     orders,
     payments,
     saga_log,
@@ -74,6 +76,7 @@ def make_app(
     app.add_routes(
         [
             web.get("/healthz", healthz),
+            web.get("/metrics", metrics_text),
             web.get("/products", product_list),
             web.get("/products/{sku}", product),
             web.get("/stock", stock_list),
@@ -97,6 +100,12 @@ async def healthz(request: web.Request) -> web.Response:
     shop.reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
     body = {"status": "ok", "service": "legacy_monolith", "release": shop.release}
     return _answer(body, cache_control="no-store")
+
+
+async def metrics_text(request: web.Request) -> web.Response:
+    """`GET /metrics`: what Prometheus scrapes."""
+    body = metrics.text(request.app[SHOP].reader, time.time())
+    return web.Response(body=body.encode(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
 
 async def product_list(request: web.Request) -> web.Response:

@@ -1,9 +1,10 @@
 """The service's own database file: opening it, and knowing it for ours."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+
+from extracted.inventory import handling
+from extracted.inventory.transactions import transaction
 
 APPLICATION_ID = 0x494E5659  # "INVY", in the header of the file: https://www.sqlite.org/fileformat.html
 SCHEMA = (
@@ -49,39 +50,13 @@ LATER_SCHEMA = (
         quantity INTEGER NOT NULL CHECK (quantity > 0),
         PRIMARY KEY (order_id, sku, code)
     ) WITHOUT ROWID""",
+    *handling.LATER_SCHEMA,
 )
 BUSY_SECONDS = 5.0
 
 
 class UnusableDatabase(Exception):
     """A database file cannot be opened, or is not what it should be; the text is one line."""
-
-
-@contextmanager
-def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """Do all of the block or nothing of it."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-
-
-@contextmanager
-def savepoint(db: sqlite3.Connection) -> Iterator[None]:
-    """Do all of the block or nothing of it, inside a transaction that goes on either way."""
-    db.execute("SAVEPOINT part")
-    try:
-        yield
-    except BaseException:
-        if db.in_transaction:  # some failures have ended the whole transaction by themselves
-            db.execute("ROLLBACK TO part")
-            db.execute("RELEASE part")
-        raise
-    db.execute("RELEASE part")
 
 
 def open_database(path: Path) -> sqlite3.Connection:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from extracted.inventory import callers, records, requests, reserving
+from extracted.inventory import callers, events, handling, records, requests, reserving
 from extracted.inventory.callers import CALLERS, Login
 from extracted.inventory.problems import Malformed, NotFound, answer_for
 from extracted.inventory.releases import Release
@@ -55,6 +55,7 @@ def make_app(
             web.get("/reservations/{order_id}", reservation),
             web.post("/reservations/{order_id}/confirm", confirm_reservation),
             web.post("/reservations/{order_id}/release", release_reservation),
+            web.post("/events", take_event),
         ]
     )
     return app
@@ -119,6 +120,13 @@ async def release_reservation(request: web.Request) -> web.Response:
     order_id, data = _order_id(request), await json_of(request)
     writer = request.app[SERVICE].writer
     return await writer.answer(request, data, lambda db: reserving.release(db, order_id))
+
+
+async def take_event(request: web.Request) -> web.Response:
+    """`POST /events`: what somebody else tells us, which has its effect once."""
+    event = events.read(await json_of(request))
+    outcome = await request.app[SERVICE].writer.do(lambda db: handling.handle(db, event))
+    return _answer({"id": event.id, "outcome": outcome}, cache_control="no-store")
 
 
 async def _lifetime(app: web.Application) -> AsyncIterator[None]:

@@ -9,7 +9,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from extracted.payments.database import UnusableDatabase, open_database, transaction
+from extracted.payments import handling
+from extracted.payments.database import UnusableDatabase, open_database
+from extracted.payments.transactions import transaction
 
 MONOLITH_ID = 0x53484F50  # what the monolith writes into its file's header
 
@@ -63,9 +65,12 @@ def import_from(source: Path, database: Path) -> list[Imported]:
     with closing(_open_monolith(source)) as monolith:
         # Asked first, so that a file which is not the monolith's leaves no trace in ours.
         answers = _ask(monolith, source)
+        told = _told(monolith)  # in the same moment as all the rest
         with closing(open_database(database)) as db:
             try:
                 with transaction(db):
+                    if told is not None:
+                        handling.note_import(db, *told)
                     return [_store(db, copy, rows) for copy, rows in zip(_COPIES, answers, strict=True)]
             except sqlite3.Error as error:
                 raise UnusableDatabase(f"cannot import {source} into {database}: {error}") from error
@@ -88,6 +93,16 @@ def _ask(monolith: sqlite3.Connection, path: Path) -> list[sqlite3.Cursor]:
         return [monolith.execute(copy.select) for copy in _COPIES]
     except sqlite3.Error as error:
         raise UnusableDatabase(f"cannot import {path}: {error}") from error
+
+
+def _told(monolith: sqlite3.Connection) -> tuple[str, int] | None:
+    """Who tells the monolith's events, and the number of its last one; None for a file from before there were any."""
+    if monolith.execute("SELECT 1 FROM sqlite_master WHERE name = 'outbox_source'").fetchone() is None:
+        return None
+    row: tuple[str, int] | None = monolith.execute(
+        "SELECT source, (SELECT coalesce(max(sequence), 0) FROM outbox) FROM outbox_source"
+    ).fetchone()
+    return row
 
 
 def _store(db: sqlite3.Connection, copy: _Copy, rows: sqlite3.Cursor) -> Imported:

@@ -18,6 +18,14 @@ class NotFound(Exception):
     """The thing that the request names does not exist; the text says which."""
 
 
+class UnknownEvent(Exception):
+    """The event, or its version, is not known here; the text says which."""
+
+
+class NotReady(Exception):
+    """The service cannot do that yet; the text says what it waits for."""
+
+
 class KeyReused(Exception):
     """The key of a write belongs to another request."""
 
@@ -42,6 +50,8 @@ _STATUS = {
     Malformed: HTTPStatus.BAD_REQUEST,
     NotFound: HTTPStatus.NOT_FOUND,
     KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    UnknownEvent: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     NotLoggedIn: HTTPStatus.UNAUTHORIZED,
     LoginUnknown: HTTPStatus.SERVICE_UNAVAILABLE,
 }
@@ -55,9 +65,10 @@ RETRY_AFTER_SECONDS = 1  # when the database is busy
 
 def answer_for(error: Exception) -> web.Response:
     """Turn whatever went wrong into the answer the caller gets."""
+    status = error.status if isinstance(error, Refused) else _STATUS.get(type(error))
+    if status is not None:
+        return _problem(status, str(error), **_HEADERS.get(type(error), {}))
     match error:
-        case Malformed() | NotFound() | KeyReused() | NotLoggedIn() | LoginUnknown():
-            return _problem(_STATUS[type(error)], str(error), **_HEADERS.get(type(error), {}))
         case web.HTTPNotFound():
             return _problem(HTTPStatus.NOT_FOUND, "there is nothing at this path")
         case web.HTTPMethodNotAllowed():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from extracted.payments import callers, charging, records, requests
+from extracted.payments import callers, charging, events, handling, records, requests
 from extracted.payments.callers import CALLERS, Login
 from extracted.payments.problems import NotFound, answer_for
 from extracted.payments.releases import Release
@@ -53,6 +53,7 @@ def make_app(
             web.get("/accounts/{account_id}/payments", account_payments),
             web.post("/payments", charge),
             web.post("/payments/{payment_id}/refund", refund),
+            web.post("/events", take_event),
         ]
     )
     return app
@@ -111,6 +112,13 @@ async def refund(request: web.Request) -> web.Response:
     return await service.writer.answer(
         request, data, lambda db: charging.refund(db, service.release, payment_id, order_id)
     )
+
+
+async def take_event(request: web.Request) -> web.Response:
+    """`POST /events`: what somebody else tells us, which has its effect once."""
+    event = events.read(await json_of(request))
+    outcome = await request.app[SERVICE].writer.do(lambda db: handling.handle(db, event))
+    return _answer({"id": event.id, "outcome": outcome}, cache_control="no-store")
 
 
 async def _lifetime(app: web.Application) -> AsyncIterator[None]:

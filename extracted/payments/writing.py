@@ -6,13 +6,15 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from extracted.payments.idempotency import Work, key_of, once
 from extracted.payments.problems import Malformed
+
+_Result = TypeVar("_Result")
 
 
 class Writer:
@@ -39,6 +41,10 @@ class Writer:
             content_type="application/json" if given.status < 400 else "application/problem+json",
             headers={"Cache-Control": "no-store"} | ({"Idempotency-Replayed": "true"} if given.again else {}),
         )
+
+    async def do(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        """Do what needs no key, for it knows by itself whether it was done."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._db)
 
     def close(self) -> None:
         """Wait for the write that is under way."""

@@ -59,6 +59,7 @@ def service_of(step: str) -> str:
 def relaying(**ports: int) -> Iterator[Relay]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -10,16 +10,19 @@ SERVICES = ("legacy_monolith", "extracted.payments", "extracted.inventory")
 CONTEXTS = (
     *("catalogue", "stock", "accounts", "payments", "orders", "saga_log"),
     *("passwords", "sessions", "progress"),
+    *("outbox", "deliveries"),
 )
 #: Which contexts a context may know: the others it reaches through the doors of these, or not at all.
 DOORS: dict[str, set[str]] = {
-    "catalogue": set(),
-    "stock": set(),
+    "catalogue": {"outbox"},
+    "stock": {"outbox"},
     "accounts": set(),
-    "payments": {"accounts"},
+    "payments": {"accounts", "outbox"},
     "in_transaction": {"stock", "payments"},
     "over_http": {"accounts"},
-    "orders": {"catalogue", "accounts", "payments", "in_transaction"},
+    "orders": {"catalogue", "accounts", "payments", "in_transaction", "outbox"},
+    "outbox": set(),
+    "deliveries": {"outbox"},
     "saga_log": set(),
     "placing": {"accounts", "in_transaction", "over_http", "orders", "saga_log"},
 }

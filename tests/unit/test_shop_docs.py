@@ -5,8 +5,9 @@ import re
 from typing import get_args
 
 import pytest
+import yaml
 
-from legacy_monolith import faults, settings
+from legacy_monolith import faults, metrics, relay_command, settings, versions
 from legacy_monolith.saga import RULES, WAITING, Step
 from tests.support.shop_services import ROOT
 
@@ -41,3 +42,34 @@ def test_every_step_is_documented(step: str) -> None:
 
 def test_the_variable_for_tests_is_documented() -> None:
     assert f"`{faults.VARIABLE}=charge:after-call`" in PAGE
+
+
+EVENTS = (ROOT / "docs" / "shop-events.md").read_text()
+
+
+@pytest.mark.parametrize("name", versions.NEWEST)
+def test_every_event_is_documented_with_its_newest_version(name: str) -> None:
+    assert re.search(rf"^\| `{name}` \| {versions.NEWEST[name]} \|", EVENTS, re.M)
+
+
+@pytest.mark.parametrize("name", metrics.METRICS)
+def test_every_metric_is_documented(name: str) -> None:
+    assert re.search(rf"^\| `{name}` \|", EVENTS, re.M)
+
+
+def relay_options() -> list[argparse.Action]:
+    parser = argparse.ArgumentParser(add_help=False)
+    relay_command.add_options(parser)
+    return parser._actions
+
+
+@pytest.mark.parametrize("option", relay_options(), ids=lambda each: each.dest)
+def test_every_option_of_the_relay_is_documented_with_its_default(option: argparse.Action) -> None:
+    assert re.search(rf"^\| `{option.option_strings[0]}` \| `{option.default}` \|", EVENTS, re.M)
+
+
+def test_the_alerts_speak_of_metrics_that_there_are() -> None:
+    rules = yaml.safe_load((ROOT / "deploy" / "prometheus" / "shop.rules.yaml").read_text())
+    alerts = [rule for group in rules["groups"] for rule in group["rules"]]
+    assert {alert["alert"] for alert in alerts} == {"ShopEventsLate", "ShopEventsDeadLetters"}
+    assert {re.match(r"\w+", alert["expr"])[0] for alert in alerts} <= set(metrics.METRICS)
