@@ -1,10 +1,12 @@
 """`python -m extracted.inventory`: serve the stock, or import it from the monolith."""
 
 import argparse
+import json
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -15,6 +17,7 @@ from extracted.inventory import __doc__ as about
 from extracted.inventory.callers import Login
 from extracted.inventory.database import UnusableDatabase, open_database
 from extracted.inventory.importing import import_from
+from extracted.inventory.reconciling import reconcile
 from extracted.inventory.releases import RELEASES
 from extracted.inventory.serving import serve
 from extracted.inventory.tokens import KeyFile, UnusableKeys
@@ -36,7 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.insert(0, "serve")
     options = _parser().parse_args(given)
     try:
-        return _import(options) if options.command == "import" else _serve(options)
+        match options.command:
+            case "import":
+                return _import(options)
+            case "reconcile":
+                return _reconcile(options)
+        return _serve(options)
     except (UnusableDatabase, UnusableKeys) as error:
         return _refuse(str(error))
 
@@ -79,17 +87,33 @@ def _import(options: argparse.Namespace) -> int:
     return 0
 
 
+def _reconcile(options: argparse.Namespace) -> int:
+    """0 when both are the same, 1 when not."""
+    found = reconcile(options.source, options.database)
+    if options.json:
+        print(json.dumps({"equal": not found.differences, **asdict(found)}, indent=2))
+    else:
+        words = f"{len(found.differences)} differ" if found.differences else "all the same"
+        print(
+            f"{found.compared} rows compared, {words}; {found.to_come} events of the monolith are still to come"
+        )
+        for each in found.differences:
+            print(f"  {each}")
+    return 1 if found.differences else 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog=PROGRAM,
         description=about,
-        epilog="Without a command it serves. `serve --help` and `import --help` list the options.",
+        epilog="Without a command it serves. `serve --help`, `import --help` and `reconcile --help` list the options.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    commands = parser.add_subparsers(dest="command", metavar="{serve,import}")
+    commands = parser.add_subparsers(dest="command", metavar="{serve,import,reconcile}")
     _add_serve(commands)
     _add_import(commands)
+    _add_reconcile(commands)
     return parser
 
 
@@ -135,6 +159,19 @@ def _add_import(commands: "argparse._SubParsersAction[_Parser]") -> None:
     command.add_argument(
         "--database", type=Path, required=True, metavar="FILE", help="the service's own SQLite database"
     )
+
+
+def _add_reconcile(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    command = commands.add_parser(
+        "reconcile", help="compare the monolith's database with the service's", allow_abbrev=False
+    )
+    command.add_argument(
+        "--from", dest="source", type=Path, required=True, metavar="FILE", help="the monolith's database"
+    )
+    command.add_argument(
+        "--database", type=Path, required=True, metavar="FILE", help="the service's own SQLite database"
+    )
+    command.add_argument("--json", action="store_true", help="say it as JSON, for programs")
 
 
 def _port(text: str) -> int:

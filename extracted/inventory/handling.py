@@ -17,6 +17,7 @@ LATER_SCHEMA = (
         id TEXT PRIMARY KEY,
         source TEXT NOT NULL,
         sequence INTEGER NOT NULL,
+        type TEXT NOT NULL,
         outcome TEXT NOT NULL CHECK (outcome IN ('handled', 'skipped')),
         at TEXT NOT NULL,
         handled_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
@@ -41,8 +42,8 @@ def handle(db: sqlite3.Connection, event: Event) -> Outcome:
             raise NotReady(f"nothing was imported from {event.source} yet")
         outcome: Outcome = "skipped" if event.sequence <= imported else "handled"
         db.execute(
-            "INSERT INTO handled (id, source, sequence, outcome, at) VALUES (?, ?, ?, ?, ?)",
-            (event.id, event.source, event.sequence, outcome, event.at),
+            "INSERT INTO handled (id, source, sequence, type, outcome, at) VALUES (?, ?, ?, ?, ?, ?)",
+            (event.id, event.source, event.sequence, type(event.body).__name__, outcome, event.at),
         )
         if outcome == "handled":
             following.follow(db, event.body)
@@ -55,6 +56,16 @@ def through(db: sqlite3.Connection, source: str) -> int | None:
         "SELECT sequence FROM imported WHERE source = ?", (source,)
     ).fetchone()
     return row[0] if row else None
+
+
+def count_after(db: sqlite3.Connection, source: str, sequence: int) -> int:
+    """Count the events of a source after a number that have had their effect."""
+    row: tuple[int] = db.execute(
+        "SELECT count(*) FROM handled WHERE source = ? AND sequence > ? AND outcome = 'handled' "
+        "AND type = 'StockChanged'",
+        (source, sequence),
+    ).fetchone()
+    return row[0]
 
 
 def note_import(db: sqlite3.Connection, source: str, sequence: int) -> None:

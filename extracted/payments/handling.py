@@ -57,6 +57,15 @@ def through(db: sqlite3.Connection, source: str) -> int | None:
     return row[0] if row else None
 
 
+def count_after(db: sqlite3.Connection, source: str, sequence: int) -> int:
+    """Count the events of a source after a number that have had their effect."""
+    row: tuple[int] = db.execute(
+        "SELECT count(*) FROM handled WHERE source = ? AND sequence > ? AND outcome = 'handled'",
+        (source, sequence),
+    ).fetchone()
+    return row[0]
+
+
 def note_import(db: sqlite3.Connection, source: str, sequence: int) -> None:
     """Note up to which event of a source an import has read, as a part of its transaction."""
     db.execute(

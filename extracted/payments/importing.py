@@ -62,10 +62,10 @@ _COPIES = (
 
 def import_from(source: Path, database: Path) -> list[Imported]:
     """Bring the service's database up to date, wholly or not at all. Raises UnusableDatabase."""
-    with closing(_open_monolith(source)) as monolith:
+    with closing(open_monolith(source)) as monolith:
         # Asked first, so that a file which is not the monolith's leaves no trace in ours.
         answers = _ask(monolith, source)
-        told = _told(monolith)  # in the same moment as all the rest
+        told = told_by(monolith)  # in the same moment as all the rest
         with closing(open_database(database)) as db:
             try:
                 with transaction(db):
@@ -76,26 +76,34 @@ def import_from(source: Path, database: Path) -> list[Imported]:
                 raise UnusableDatabase(f"cannot import {source} into {database}: {error}") from error
 
 
-def _open_monolith(path: Path) -> sqlite3.Connection:
+def open_monolith(path: Path) -> sqlite3.Connection:
+    """Open the monolith's database to read all of it at one moment. Raises UnusableDatabase."""
     if not path.is_file():
-        raise UnusableDatabase(f"cannot import {path}: there is no such file")
+        raise UnusableDatabase(f"cannot read {path}: there is no such file")
     try:
-        return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
     except sqlite3.Error as error:
-        raise UnusableDatabase(f"cannot import {path}: {error}") from error
+        raise UnusableDatabase(f"cannot read {path}: {error}") from error
+    try:
+        db.execute("BEGIN")
+        if db.execute("PRAGMA application_id").fetchone() != (MONOLITH_ID,):
+            raise UnusableDatabase(f"cannot read {path}: it is not the database of the monolith")
+    except (sqlite3.Error, UnusableDatabase) as error:
+        db.close()
+        if isinstance(error, UnusableDatabase):
+            raise
+        raise UnusableDatabase(f"cannot read {path}: {error}") from error
+    return db
 
 
 def _ask(monolith: sqlite3.Connection, path: Path) -> list[sqlite3.Cursor]:
     try:
-        monolith.execute("BEGIN")
-        if monolith.execute("PRAGMA application_id").fetchone() != (MONOLITH_ID,):
-            raise UnusableDatabase(f"cannot import {path}: it is not the database of the monolith")
         return [monolith.execute(copy.select) for copy in _COPIES]
     except sqlite3.Error as error:
         raise UnusableDatabase(f"cannot import {path}: {error}") from error
 
 
-def _told(monolith: sqlite3.Connection) -> tuple[str, int] | None:
+def told_by(monolith: sqlite3.Connection) -> tuple[str, int] | None:
     """Who tells the monolith's events, and the number of its last one; None for a file from before there were any."""
     if monolith.execute("SELECT 1 FROM sqlite_master WHERE name = 'outbox_source'").fetchone() is None:
         return None

@@ -1,5 +1,6 @@
 """Events go from the shop to its services, by real processes: at least once, with their effect once."""
 
+import json
 import os
 import signal
 import sqlite3
@@ -8,6 +9,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -283,6 +285,65 @@ def test_the_shop_delivers_by_itself_if_it_is_asked_to(world: World) -> None:
     assert world.levels_agree()
     assert world.payments_agree()
     assert world.shop.stop()[0] == 0
+
+
+def reconciled(world: World, name: str) -> tuple[int, dict[str, Any]]:
+    options = ("--from", world.database, "--database", world.folder / name)
+    done = run(f"extracted.{name}", "reconcile", *options, "--json")
+    assert done.err == ""
+    text = run(f"extracted.{name}", "reconcile", *options)
+    assert text.code == done.code
+    assert text.out.count("\n") == 1 + len(json.loads(done.out)["differences"])
+    return done.code, json.loads(done.out)
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> World:
+    """A shop that does not run, and services that have imported; nothing runs."""
+    open_writer(tmp_path / "shop", partial(seed.fill, seed=2019)).close()
+    for name in ("payments", "inventory"):
+        bring_over(name, tmp_path / "shop", tmp_path / name)
+    return World(tmp_path, Service(None, 0))  # type: ignore[arg-type]
+
+
+def test_after_an_import_both_are_equal_and_after_catching_up_they_are_again(apart: World) -> None:
+    levels = rows(apart.database, "SELECT count(*) FROM stock_levels")[0][0]
+    for name, count in (("payments", 200 + 800), ("inventory", 3 + 40 + levels)):
+        code, found = reconciled(apart, name)
+        assert (code, found["equal"], found["differences"], found["to_come"]) == (0, True, [], 0)
+        assert found["compared"] == count
+    with ExitStack() as stack:
+        apart.shop = stack.enter_context(running(SHOP, "--database", apart.database))
+        for name, types in (("payments", MONEY), ("inventory", STOCK)):
+            service = stack.enter_context(running(f"extracted.{name}", "--database", apart.folder / name))
+            subscribe(SHOP, apart.database, name, service.port, *types)
+        buy(apart, 2, quantity=2)
+        code, found = reconciled(apart, "payments")
+        assert (code, found["to_come"]) == (1, 2)
+        assert [(each["key"], each["here"]) for each in found["differences"]] == [
+            ([801], None),
+            ([802], None),
+        ]
+        code, found = reconciled(apart, "inventory")
+        assert (code, found["to_come"]) == (1, 2)
+        (level,) = found["differences"]
+        assert level["table"] == "levels"
+        assert level["monolith"]["reserved"] - level["here"]["reserved"] == 4
+        with relay_of(SHOP, apart.database):
+            apart.delivered()
+        for name in ("payments", "inventory"):
+            code, found = reconciled(apart, name)
+            assert (code, found["to_come"]) == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["payments", "inventory"])
+@pytest.mark.parametrize("missing", ["shop", "own"])
+def test_what_cannot_be_compared_is_refused(name: str, missing: str, apart: World) -> None:
+    source = apart.folder / name if missing == "shop" else apart.database  # a service is no shop
+    database = apart.folder / (name if missing == "shop" else "nothing")
+    done = run(f"extracted.{name}", "reconcile", "--from", source, "--database", database)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert not (apart.folder / "nothing").exists()
 
 
 @pytest.mark.parametrize(
