@@ -8,6 +8,7 @@ from legacy_monolith import (
     accounts,
     catalogue,
     deliveries,
+    inbox,
     orders,
     outbox,
     passwords,
@@ -26,7 +27,7 @@ SCHEMA = (*catalogue.SCHEMA, *stock.SCHEMA, *accounts.SCHEMA, *payments.SCHEMA, 
 LATER_SCHEMA = (
     *(*stock.LATER_SCHEMA, *accounts.LATER_SCHEMA, *orders.LATER_SCHEMA, *saga_log.LATER_SCHEMA),
     *(*passwords.SCHEMA, *sessions.SCHEMA, *progress.SCHEMA),
-    *(*outbox.LATER_SCHEMA, *deliveries.LATER_SCHEMA),
+    *(*outbox.LATER_SCHEMA, *deliveries.LATER_SCHEMA, *inbox.LATER_SCHEMA),
 )
 BUSY_SECONDS = 2.0
 

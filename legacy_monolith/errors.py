@@ -28,6 +28,10 @@ class NotPaid(Refused):
     """The card was declined, or the balance of the account is too small."""
 
 
+class Contradiction(Refused):
+    """A service tells what cannot be after what is known here."""
+
+
 class NotReached(Refused):
     """Stock or payments could not be had for too long, so the order was cancelled."""
 

@@ -3,13 +3,34 @@
 `{"amount": 12.9, "currency": "EUR"}` is the one form in which the shop shows money.
 """
 
+from decimal import Decimal
+
 CURRENCY = "EUR"
+MOST_CENTS = 10**12
 
 
 def to_wire(cents: int) -> dict[str, object]:
     """Show an amount of cents as the shop's API does."""
     # True division is correctly rounded, so the shortest decimal that names the float is the exact amount.
     return {"amount": cents / 100, "currency": CURRENCY}
+
+
+def from_wire(data: object) -> int:
+    """Read an amount, its number as int or Decimal, in cents. Raises ValueError: "must be ..."."""
+    if not isinstance(data, dict) or data.get("currency") != CURRENCY:
+        raise ValueError(f"must be an amount with the currency {CURRENCY}")
+    amount = data.get("amount")
+    # bool is an int too, and is not meant.
+    if (
+        isinstance(amount, bool)
+        or not isinstance(amount, int | Decimal)
+        or not 0 <= amount <= MOST_CENTS // 100
+    ):
+        raise ValueError(f"must have a number from 0 to {MOST_CENTS // 100} as its amount")
+    cents = amount * 100
+    if cents != int(cents):
+        raise ValueError("must be in whole cents")
+    return int(cents)
 
 
 def share_half_up(cents: int, numerator: int, denominator: int) -> int:

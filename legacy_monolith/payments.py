@@ -4,7 +4,7 @@ import sqlite3
 from typing import Any, Literal
 
 from legacy_monolith import accounts, money, outbox
-from legacy_monolith.errors import NotPaid
+from legacy_monolith.errors import Contradiction, NotPaid
 from legacy_monolith.transactions import next_id
 
 Method = Literal["card", "balance"]
@@ -123,6 +123,47 @@ def refund(db: sqlite3.Connection, payment_id: int, cents: int) -> None:
     ).fetchone()
     data = {"payment_id": payment_id, "refunded": money.to_wire(refunded_cents)}
     outbox.write(db, "PaymentRefunded", 1, str(payment_id), data)
+
+
+def follow_taken(
+    db: sqlite3.Connection,
+    *,
+    payment_id: int,
+    account_id: int,
+    order_id: int,
+    method: str,
+    amount_cents: int,
+    tax_cents: int,
+    at: str,
+) -> None:
+    """Write down a payment that a service has taken; balances were seen to before. Raises Contradiction."""
+    row = (payment_id, account_id, order_id, method, amount_cents, tax_cents, at)
+    known = db.execute(
+        """SELECT payment_id, account_id, order_id, method, amount_cents, tax_cents, taken_at FROM payments
+        WHERE payment_id = ? OR order_id = ?""",
+        (payment_id, order_id),
+    ).fetchall()
+    if known and known != [row]:
+        raise Contradiction(f"there is another payment {payment_id}, or one for order {order_id}")
+    if not known:
+        db.execute(
+            """INSERT INTO payments (payment_id, account_id, order_id, method, amount_cents, tax_cents, taken_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?)""",
+            row,
+        )
+
+
+def follow_refunded(db: sqlite3.Connection, payment_id: int, refunded_cents: int) -> None:
+    """Write down how much a service has given back in all. Raises Contradiction."""
+    changed = db.execute(
+        """UPDATE payments SET refunded_cents = max(refunded_cents, ?1)
+        WHERE payment_id = ?2 AND amount_cents >= ?1""",
+        (refunded_cents, payment_id),
+    ).rowcount
+    if not changed:
+        raise Contradiction(
+            f"there is no payment {payment_id} of which {refunded_cents} cents can be given back"
+        )
 
 
 def fee(method: Method, amount_cents: int) -> int:

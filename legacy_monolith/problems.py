@@ -8,6 +8,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from legacy_monolith.errors import (
+    Contradiction,
     Forbidden,
     Malformed,
     NotFound,
@@ -28,6 +29,7 @@ _STATUS: dict[type[Refused], HTTPStatus] = {
     NotPaid: HTTPStatus.PAYMENT_REQUIRED,
     Forbidden: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
+    Contradiction: HTTPStatus.CONFLICT,
     OutOfStock: HTTPStatus.CONFLICT,
     OutOfTurn: HTTPStatus.CONFLICT,
     UnknownReference: HTTPStatus.UNPROCESSABLE_ENTITY,

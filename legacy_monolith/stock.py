@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any
 
 from legacy_monolith import money, outbox
-from legacy_monolith.errors import OutOfStock
+from legacy_monolith.errors import Contradiction, OutOfStock
 
 SCHEMA = (
     """CREATE TABLE warehouses (
@@ -118,6 +118,23 @@ def receive(db: sqlite3.Connection, sku: str, warehouse: str, quantity: int) -> 
         (sku, warehouse, quantity),
     )
     _tell(db, sku, warehouse, "received", on_hand=quantity)
+
+
+def follow(db: sqlite3.Connection, sku: str, warehouse: str, on_hand: int, reserved: int) -> None:
+    """Do to a level what a service has done to it; that is not told on. Raises Contradiction.
+
+    Changes are added up, for sums do not depend on the order, nor on what is done here meanwhile.
+    """
+    try:
+        changed = db.execute(
+            """UPDATE stock_levels SET on_hand = on_hand + ?, reserved = reserved + ?
+            WHERE sku = ? AND warehouse = ?""",
+            (on_hand, reserved, sku, warehouse),
+        ).rowcount
+    except sqlite3.IntegrityError as error:
+        raise Contradiction(f"there is too little of {sku} in {warehouse} for that") from error
+    if not changed:
+        raise Contradiction(f"there is no {sku} in {warehouse}")
 
 
 def tell_everything(db: sqlite3.Connection) -> None:

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
@@ -18,8 +19,10 @@ from aiohttp.http_exceptions import BadHttpMessage
 from legacy_monolith import (
     accounts,
     catalogue,
+    events,
     faults,
     front,
+    inbox,
     metrics,
     orders,
     payments,
@@ -89,6 +92,7 @@ def make_app(
             web.get("/orders/{order_id}", order),
             web.get("/orders/{order_id}/events", order_events),
             *storefront.routes(),
+            web.post("/events", take_event),
         ]
     )
     return app
@@ -182,6 +186,15 @@ async def place_order(request: web.Request) -> web.Response:
     return response
 
 
+async def take_event(request: web.Request) -> web.Response:
+    """`POST /events`: what a service that has taken over stock or payments tells us, which has its effect once."""
+    shop = request.app[SHOP]
+    event = events.read(_object(await _body(request)))
+    loop = asyncio.get_running_loop()
+    outcome = await loop.run_in_executor(shop.writer_thread, inbox.handle, shop.writer, event)
+    return _answer({"id": event.id, "outcome": outcome}, cache_control="no-store")
+
+
 async def order(request: web.Request) -> web.Response:
     """`GET /orders/{order_id}`: as JSON, or as CSV where that is asked for; also what is no order yet."""
     if wants_csv(request.headers.get("Accept", "")):
@@ -266,6 +279,16 @@ async def _body(request: web.Request) -> bytes:
         return await request.read()
     except (web.RequestPayloadError, BadHttpMessage) as error:
         raise Malformed("the body is not well-formed HTTP") from error
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(body, parse_float=Decimal)
+    except (ValueError, RecursionError, ArithmeticError) as error:
+        raise Malformed("the body is not JSON") from error
+    if not isinstance(data, dict):
+        raise Malformed("the body must be an object")
+    return data
 
 
 def _id(request: web.Request, kind: str) -> int:

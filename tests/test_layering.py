@@ -62,8 +62,12 @@ PURE = (
     *(f"strangler/http/{name}.py" for name in ("headers", "trace")),
     *(f"strangler/console/{name}.py" for name in ("curl", "ruling", "detail")),
     *(f"legacy_monolith/{name}.py" for name in ("saga", "replies", "backoff", "drafts", "money")),
-    *(f"legacy_monolith/{name}.py" for name in ("delivery", "versions")),
-    *(f"extracted/{name}/events.py" for name in ("payments", "inventory")),
+    *(f"legacy_monolith/{name}.py" for name in ("delivery", "versions", "events")),
+    *(
+        f"extracted/{service}/{name}.py"
+        for service in ("payments", "inventory")
+        for name in ("delivery", "versions", "events")
+    ),
     *(
         f"strangler/evidence/{name}.py"
         for name in (

@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from extracted.inventory import handling
+from extracted.inventory import deliveries, handling, outbox
 from extracted.inventory.transactions import transaction
 
 APPLICATION_ID = 0x494E5659  # "INVY", in the header of the file: https://www.sqlite.org/fileformat.html
@@ -51,6 +51,8 @@ LATER_SCHEMA = (
         PRIMARY KEY (order_id, sku, code)
     ) WITHOUT ROWID""",
     *handling.LATER_SCHEMA,
+    *outbox.LATER_SCHEMA,
+    *deliveries.LATER_SCHEMA,
 )
 BUSY_SECONDS = 5.0
 
@@ -74,6 +76,13 @@ def open_database(path: Path) -> sqlite3.Connection:
         db.close()
         raise UnusableDatabase(f"cannot use the database {path}: {error}") from error
     return db
+
+
+def open_existing(path: Path) -> sqlite3.Connection:
+    """Open a database that the service has made already. Raises UnusableDatabase."""
+    if not path.is_file():
+        raise UnusableDatabase(f"cannot open the database {path}: there is no such file")
+    return open_database(path)
 
 
 def _prepare(db: sqlite3.Connection) -> None:

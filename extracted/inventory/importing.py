@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from extracted.inventory import handling
+from extracted.inventory import deliveries, handling
 from extracted.inventory.database import UnusableDatabase, open_database
 from extracted.inventory.transactions import transaction
 
@@ -70,11 +70,20 @@ def import_from(source: Path, database: Path) -> list[Imported]:
         with closing(open_database(database)) as db:
             try:
                 with transaction(db):
+                    _check_told(db, database)
                     if told is not None:
                         handling.note_import(db, *told)
                     return [_store(db, copy, rows) for copy, rows in zip(_COPIES, answers, strict=True)]
             except sqlite3.Error as error:
                 raise UnusableDatabase(f"cannot import {source} into {database}: {error}") from error
+
+
+def _check_told(db: sqlite3.Connection, database: Path) -> None:
+    """What this service has done and the monolith does not know, an import would undo. Raises UnusableDatabase."""
+    untaken = deliveries.untaken(db)
+    if untaken:
+        detail = f"it has {untaken} events of its own that the monolith has not taken"
+        raise UnusableDatabase(f"cannot import into {database}: {detail}")
 
 
 def open_monolith(path: Path) -> sqlite3.Connection:

@@ -10,6 +10,7 @@ import sqlite3
 from collections import Counter
 from http import HTTPStatus
 
+from extracted.inventory import outbox
 from extracted.inventory.idempotency import Result
 from extracted.inventory.problems import Refused
 from extracted.inventory.requests import Item, Reservation
@@ -120,7 +121,18 @@ def _set_aside(db: sqlite3.Connection, order_id: int, item: Item) -> None:
 
 def _promise(db: sqlite3.Connection, sku: str, code: str, quantity: int) -> None:
     """Add to what is promised of a level; the one place where the stock changes."""
-    db.execute("UPDATE levels SET reserved = reserved + ? WHERE sku = ? AND code = ?", (quantity, sku, code))
+    on_hand, reserved = db.execute(
+        "UPDATE levels SET reserved = reserved + ? WHERE sku = ? AND code = ? RETURNING on_hand, reserved",
+        (quantity, sku, code),
+    ).fetchone()
+    data = {
+        "sku": sku,
+        "warehouse": code,
+        "reason": "reserved" if quantity > 0 else "released",
+        "change": {"on_hand": 0, "reserved": quantity},
+        "level": {"on_hand": on_hand, "reserved": reserved},
+    }
+    outbox.write(db, "StockChanged", 2, sku, data)
 
 
 def _shown(db: sqlite3.Connection, order_id: int, status: HTTPStatus) -> Result:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from extracted.inventory import callers, events, handling, records, requests, reserving
+from extracted.inventory import callers, events, handling, metrics, records, requests, reserving
 from extracted.inventory.callers import CALLERS, Login
 from extracted.inventory.problems import Malformed, NotFound, answer_for
 from extracted.inventory.releases import Release
@@ -49,6 +49,7 @@ def make_app(
     app.add_routes(
         [
             web.get("/healthz", healthz),
+            web.get("/metrics", metrics_text),
             web.get("/stock", stock),
             web.get("/stock/{sku}", stock_of_product),
             web.post("/reservations", make_reservation),
@@ -120,6 +121,12 @@ async def release_reservation(request: web.Request) -> web.Response:
     order_id, data = _order_id(request), await json_of(request)
     writer = request.app[SERVICE].writer
     return await writer.answer(request, data, lambda db: reserving.release(db, order_id))
+
+
+async def metrics_text(request: web.Request) -> web.Response:
+    """`GET /metrics`: what Prometheus scrapes."""
+    body = metrics.text(request.app[SERVICE].db, time.time())
+    return web.Response(body=body.encode(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
 
 async def take_event(request: web.Request) -> web.Response:

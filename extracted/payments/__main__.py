@@ -14,9 +14,11 @@ from urllib.parse import urlsplit
 import uvloop
 
 from extracted.payments import __doc__ as about
+from extracted.payments import events_command, relay_command
 from extracted.payments.callers import Login
 from extracted.payments.database import UnusableDatabase, open_database
 from extracted.payments.importing import import_from
+from extracted.payments.problems import WrongUse
 from extracted.payments.reconciling import reconcile
 from extracted.payments.releases import RELEASES
 from extracted.payments.serving import serve
@@ -44,8 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _import(options)
             case "reconcile":
                 return _reconcile(options)
+            case "events":
+                return events_command.run(options)
+            case "relay":
+                return relay_command.run(options)
         return _serve(options)
-    except (UnusableDatabase, UnusableKeys) as error:
+    except (UnusableDatabase, UnusableKeys, WrongUse) as error:
         return _refuse(str(error))
 
 
@@ -58,6 +64,8 @@ def _serve(options: argparse.Namespace) -> int:
         ):
             reader.execute("PRAGMA query_only = ON")
             app = make_app(reader, writer, RELEASES[options.release], login=login)
+            if options.relay:
+                app.cleanup_ctx.append(relay_command.beside(options))
             uvloop.run(serve(app, options.host, options.port))
     except KeyboardInterrupt:
         pass  # told to stop before it listened: nothing was begun that must be ended
@@ -110,10 +118,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    commands = parser.add_subparsers(dest="command", metavar="{serve,import,reconcile}")
+    commands = parser.add_subparsers(dest="command", metavar="{serve,import,reconcile,events,relay}")
     _add_serve(commands)
     _add_import(commands)
     _add_reconcile(commands)
+    events_command.add_to(commands)
+    relay_command.add_to(commands)
     return parser
 
 
@@ -147,6 +157,8 @@ def _add_serve(commands: "argparse._SubParsersAction[_Parser]") -> None:
         metavar="URL",
         help="the monolith, to ask about sessions without a token (default: they are refused)",
     )
+    command.add_argument("--relay", action="store_true", help="deliver the events too, as `relay` does")
+    relay_command.add_options(command)
 
 
 def _add_import(commands: "argparse._SubParsersAction[_Parser]") -> None:

@@ -7,7 +7,7 @@ request, whose answer was lost, has arrived or is still to come.
 import sqlite3
 from http import HTTPStatus
 
-from extracted.payments import records
+from extracted.payments import outbox, records
 from extracted.payments.idempotency import Result
 from extracted.payments.money import to_wire
 from extracted.payments.problems import Refused
@@ -82,8 +82,23 @@ def _take(db: sqlite3.Connection, wanted: Charge) -> None:
             *(wanted.amount_cents, wanted.tax_cents, wanted.taken_at),
         ),
     )
+    data = {
+        "payment_id": wanted.payment_id,
+        "account_id": wanted.account_id,
+        "order_id": wanted.order_id,
+        "method": wanted.method,
+        "amount": to_wire(wanted.amount_cents),
+        "tax": to_wire(wanted.tax_cents),
+        "taken_at": wanted.taken_at,
+    }
+    outbox.write(db, "PaymentTaken", 1, str(wanted.payment_id), data)
 
 
 def _give_back(db: sqlite3.Connection, payment_id: int) -> None:
     """Refund what is left; the one place where money is given back."""
-    db.execute("UPDATE payments SET refunded_cents = amount_cents WHERE payment_id = ?", (payment_id,))
+    (cents,) = db.execute(
+        "UPDATE payments SET refunded_cents = amount_cents WHERE payment_id = ? RETURNING amount_cents",
+        (payment_id,),
+    ).fetchone()
+    data = {"payment_id": payment_id, "refunded": to_wire(cents)}
+    outbox.write(db, "PaymentRefunded", 1, str(payment_id), data)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from extracted.payments import callers, charging, events, handling, records, requests
+from extracted.payments import callers, charging, events, handling, metrics, records, requests
 from extracted.payments.callers import CALLERS, Login
 from extracted.payments.problems import NotFound, answer_for
 from extracted.payments.releases import Release
@@ -49,6 +49,7 @@ def make_app(
     app.add_routes(
         [
             web.get("/healthz", healthz),
+            web.get("/metrics", metrics_text),
             web.get("/payments/{payment_id}", payment),
             web.get("/accounts/{account_id}/payments", account_payments),
             web.post("/payments", charge),
@@ -112,6 +113,12 @@ async def refund(request: web.Request) -> web.Response:
     return await service.writer.answer(
         request, data, lambda db: charging.refund(db, service.release, payment_id, order_id)
     )
+
+
+async def metrics_text(request: web.Request) -> web.Response:
+    """`GET /metrics`: what Prometheus scrapes."""
+    body = metrics.text(request.app[SERVICE].db, time.time())
+    return web.Response(body=body.encode(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
 
 async def take_event(request: web.Request) -> web.Response:

@@ -1,0 +1,215 @@
+"""Who asked for which events, how far each consumer has come, and what could not be delivered."""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from extracted.inventory import outbox, versions
+from extracted.inventory.delivery import Head, Waiting
+from extracted.inventory.outbox import Told
+
+LATER_SCHEMA = (
+    # All events up to `cursor` are delivered, given up, of no interest, or in `deliveries`.
+    """CREATE TABLE IF NOT EXISTS subscriptions (
+        consumer TEXT PRIMARY KEY,
+        url TEXT NOT NULL,
+        types TEXT NOT NULL,
+        cursor INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS deliveries (
+        consumer TEXT NOT NULL,
+        sequence INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        attempts INTEGER NOT NULL,
+        due REAL NOT NULL,
+        last_error TEXT,
+        PRIMARY KEY (consumer, sequence)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS dead_events (
+        consumer TEXT NOT NULL,
+        sequence INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        last_error TEXT NOT NULL,
+        at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now')),
+        PRIMARY KEY (consumer, sequence)
+    ) WITHOUT ROWID""",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A consumer: where it takes events, and the types that it asked for, each with the newest version it knows."""
+
+    consumer: str
+    url: str
+    types: Mapping[str, int]
+    cursor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far a consumer is behind."""
+
+    consumer: str
+    url: str
+    types: tuple[str, ...]
+    cursor: int
+    events: int  # that it should have and has not; dead letters are none of them
+    since: str | None  # the time of the oldest of these
+    dead: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadEvent:
+    """An event that a consumer could not be brought to take."""
+
+    consumer: str
+    event: Told
+    attempts: int
+    last_error: str
+    at: str
+
+
+def subscribe(db: sqlite3.Connection, consumer: str, url: str, types: Mapping[str, int]) -> None:
+    """Enter a consumer, or change where and what it takes. A new one gets the whole history."""
+    db.execute(
+        """INSERT INTO subscriptions (consumer, url, types) VALUES (?, ?, ?)
+        ON CONFLICT DO UPDATE SET (url, types) = (excluded.url, excluded.types)""",
+        (consumer, url, json.dumps(types)),
+    )
+
+
+def unsubscribe(db: sqlite3.Connection, consumer: str) -> bool:
+    """Forget a consumer, and what waits for it; False when there is none of that name."""
+    for table in ("deliveries", "dead_events"):
+        db.execute(f"DELETE FROM {table} WHERE consumer = ?", (consumer,))
+    return db.execute("DELETE FROM subscriptions WHERE consumer = ?", (consumer,)).rowcount > 0
+
+
+def subscriptions(db: sqlite3.Connection) -> list[Subscription]:
+    """List the consumers by name."""
+    rows = db.execute("SELECT consumer, url, types, cursor FROM subscriptions ORDER BY consumer")
+    return [Subscription(consumer, url, json.loads(types), cursor) for consumer, url, types, cursor in rows]
+
+
+def subscription(db: sqlite3.Connection, consumer: str) -> Subscription | None:
+    """Find a consumer by its name."""
+    return next((each for each in subscriptions(db) if each.consumer == consumer), None)
+
+
+def waiting(db: sqlite3.Connection, consumer: str) -> list[Waiting]:
+    """List what was passed over, in order."""
+    rows = db.execute(
+        "SELECT sequence, key, attempts, due FROM deliveries WHERE consumer = ? ORDER BY sequence",
+        (consumer,),
+    )
+    return [Waiting(*row) for row in rows]
+
+
+def head(db: sqlite3.Connection, of: Subscription) -> Head | None:
+    """Give the first event that was never tried."""
+    event = outbox.first_after(db, of.cursor, of.types)
+    return Head(event.sequence, event.key) if event else None
+
+
+def body(db: sqlite3.Connection, event: Told, of: Subscription) -> str:
+    """Write an event as it goes over the wire, in a version that the consumer knows."""
+    version, data = versions.no_newer_than(
+        of.types.get(event.type, event.version), event.type, event.version, json.loads(event.data)
+    )
+    return json.dumps(
+        {
+            "id": event.id,
+            "source": outbox.source(db),
+            "sequence": event.sequence,
+            "type": event.type,
+            "version": version,
+            "key": event.key,
+            "at": event.at,
+            "data": data,
+        }
+    )
+
+
+def taken(db: sqlite3.Connection, consumer: str, sequence: int) -> None:
+    """Write down that a consumer has an event."""
+    db.execute("DELETE FROM deliveries WHERE consumer = ? AND sequence = ?", (consumer, sequence))
+    _pass(db, consumer, sequence)
+
+
+def put_off(
+    db: sqlite3.Connection, consumer: str, event: Told, attempts: int, due: float, last_error: str | None
+) -> None:
+    """Write down that an event is to be tried later; `due` is in seconds since the epoch."""
+    db.execute(
+        """INSERT INTO deliveries (consumer, sequence, key, attempts, due, last_error) VALUES (?, ?, ?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET (attempts, due, last_error)
+            = (excluded.attempts, excluded.due, excluded.last_error)""",
+        (consumer, event.sequence, event.key, attempts, due, last_error),
+    )
+    _pass(db, consumer, event.sequence)
+
+
+def bury(db: sqlite3.Connection, consumer: str, sequence: int, attempts: int, last_error: str) -> None:
+    """Make an event that has failed for good a dead letter."""
+    db.execute(
+        """INSERT INTO dead_events (consumer, sequence, attempts, last_error) VALUES (?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET (attempts, last_error, at)
+            = (attempts + excluded.attempts, excluded.last_error, excluded.at)""",
+        (consumer, sequence, attempts, last_error),
+    )
+    taken(db, consumer, sequence)
+
+
+def dig_out(db: sqlite3.Connection, event_id: str) -> list[str]:
+    """Have a dead letter delivered once more; gives the consumers that it goes to."""
+    event = outbox.with_id(db, event_id)
+    if event is None:
+        return []
+    rows = db.execute(
+        "DELETE FROM dead_events WHERE sequence = ? RETURNING consumer", (event.sequence,)
+    ).fetchall()
+    for (consumer,) in rows:
+        put_off(db, consumer, event, 0, 0.0, None)
+    return sorted(consumer for (consumer,) in rows)
+
+
+def dead_events(db: sqlite3.Connection) -> list[DeadEvent]:
+    """List the dead letters, the oldest event first."""
+    rows = db.execute(
+        "SELECT consumer, sequence, attempts, last_error, at FROM dead_events ORDER BY sequence, consumer"
+    ).fetchall()
+    return [
+        DeadEvent(consumer, outbox.at_sequence(db, sequence), *rest) for consumer, sequence, *rest in rows
+    ]
+
+
+def lags(db: sqlite3.Connection) -> list[Lag]:
+    """Say how far each consumer is behind."""
+    return [_lag(db, each) for each in subscriptions(db)]
+
+
+def untaken(db: sqlite3.Connection) -> int:
+    """Count the events that somebody, or everybody, has not taken; dead letters are among them."""
+    return max((each.events + each.dead for each in lags(db)), default=outbox.last(db))
+
+
+def _lag(db: sqlite3.Connection, of: Subscription) -> Lag:
+    passed = waiting(db, of.consumer)
+    first = head(db, of)
+    oldest = min([each.sequence for each in passed] + ([first.sequence] if first else []), default=None)
+    (dead,) = db.execute("SELECT count(*) FROM dead_events WHERE consumer = ?", (of.consumer,)).fetchone()
+    return Lag(
+        consumer=of.consumer,
+        url=of.url,
+        types=tuple(f"{name}@{version}" for name, version in sorted(of.types.items())),
+        cursor=of.cursor,
+        events=len(passed) + outbox.count_after(db, of.cursor, of.types),
+        since=outbox.at_sequence(db, oldest).at if oldest is not None else None,
+        dead=dead,
+    )
+
+
+def _pass(db: sqlite3.Connection, consumer: str, sequence: int) -> None:
+    db.execute("UPDATE subscriptions SET cursor = max(cursor, ?) WHERE consumer = ?", (sequence, consumer))

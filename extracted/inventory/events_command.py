@@ -1,0 +1,139 @@
+"""`python -m extracted.inventory events`: who gets the events, who is behind, and what could not be delivered."""
+
+import argparse
+import json
+import re
+import sqlite3
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from extracted.inventory import deliveries, versions
+from extracted.inventory.database import open_existing
+from extracted.inventory.problems import WrongUse
+from extracted.inventory.transactions import transaction
+
+PROGRAM = "python -m extracted.inventory"
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+
+
+def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
+    """Offer the command."""
+    parser = commands.add_parser(
+        "events",
+        help="list the consumers of events and the dead letters, or change who gets what",
+        description="List who gets the events, how far behind they are, and the events that could not be "
+        "delivered. `events subscribe NAME URL TYPE...` enters a consumer, TYPE@1 for one that knows version 1 "
+        "only; `events unsubscribe NAME` forgets it; `events retry ID` has a dead letter delivered once more, by "
+        "the relay.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "what",
+        nargs="*",
+        metavar="subscribe NAME URL TYPE... | unsubscribe NAME | retry ID",
+        help="what to do",
+    )
+    parser.add_argument("--database", type=Path, required=True, metavar="FILE", help="the SQLite database")
+    parser.add_argument("--json", action="store_true", help="list as JSON, for programs")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what the command line says: 0 done. Raises UnusableDatabase, or WrongUse for what makes no sense."""
+    with closing(open_existing(options.database)) as db:
+        match options.what:
+            case []:
+                found = overview(db)
+                print(json.dumps(found, indent=2) if options.json else _text(found, options.database))
+            case ["subscribe", name, url, *types]:
+                _subscribe(db, name, url, types)
+            case ["unsubscribe", name]:
+                with transaction(db):
+                    if not deliveries.unsubscribe(db, name):
+                        raise WrongUse(f"there is no consumer {name}")
+                print(f"{name} gets no events any more")
+            case ["retry", event_id]:
+                with transaction(db):
+                    consumers = deliveries.dig_out(db, event_id)
+                if not consumers:
+                    raise WrongUse(f"event {event_id} is no dead letter")
+                print(f"event {event_id} goes to {', '.join(consumers)} once more, as soon as a relay runs")
+            case _:
+                raise WrongUse(f"events {' '.join(options.what)}: that is not what `events --help` says")
+    return 0
+
+
+def _subscribe(db: sqlite3.Connection, name: str, url: str, types: list[str]) -> None:
+    if not _NAME.fullmatch(name):
+        raise WrongUse(f"{name!r} is no name for a consumer: small letters, digits and dashes")
+    if not _usable(url):
+        raise WrongUse(f"{url!r} is not an address such as http://127.0.0.1:8001/events")
+    wanted = dict(_type_of(each) for each in types)
+    if not wanted:
+        raise WrongUse(f"say which events {name} gets: {', '.join(versions.NEWEST)}")
+    with transaction(db):
+        deliveries.subscribe(db, name, url, wanted)
+    print(
+        f"{name} gets {', '.join(f'{each}@{version}' for each, version in sorted(wanted.items()))} at {url}"
+    )
+
+
+def _usable(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        return False
+
+
+def _type_of(text: str) -> tuple[str, int]:
+    name, _, version = text.partition("@")
+    newest = versions.NEWEST.get(name)
+    if newest is None:
+        raise WrongUse(f"{name!r} is no event: {', '.join(versions.NEWEST)}")
+    if version and version not in map(str, range(1, newest + 1)):
+        raise WrongUse(f"{name} has no version {version}, only up to {newest}")
+    return name, int(version or newest)
+
+
+def overview(db: sqlite3.Connection) -> dict[str, Any]:
+    """Give what the command lists, in the form of `--json`."""
+    return {
+        "consumers": [asdict(lag) for lag in deliveries.lags(db)],
+        "dead_letters": [
+            {
+                "id": dead.event.id,
+                "consumer": dead.consumer,
+                "type": dead.event.type,
+                "version": dead.event.version,
+                "key": dead.event.key,
+                "sequence": dead.event.sequence,
+                "data": json.loads(dead.event.data),
+                "attempts": dead.attempts,
+                "last_error": dead.last_error,
+                "at": dead.at,
+            }
+            for dead in deliveries.dead_events(db)
+        ],
+    }
+
+
+def _text(found: dict[str, Any], database: Path) -> str:
+    lines = [f"consumers: {len(found['consumers'])}"]
+    for lag in found["consumers"]:
+        behind = f"{lag['events']} events behind, since {lag['since']}" if lag["events"] else "up to date"
+        lines.append(
+            f"  {lag['consumer']}: {behind}, at {lag['cursor']}; {lag['url']} {' '.join(lag['types'])}"
+        )
+    lines.append(f"dead letters: {len(found['dead_letters'])}")
+    for dead in found["dead_letters"]:
+        lines += [
+            f"  {dead['consumer']}: {dead['type']} {dead['version']} of {dead['key']} was given up at "
+            f"{dead['at']}, {dead['attempts']} attempts: {dead['last_error']}",
+            f"    {json.dumps(dead['data'])}",
+            f"    {PROGRAM} events retry {dead['id']} --database {database}",
+        ]
+    return "\n".join(lines)

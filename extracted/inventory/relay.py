@@ -1,0 +1,203 @@
+"""The relay: brings the events of the outbox to their consumers, each at least once, each key in its order."""
+
+import asyncio
+import json
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
+
+from extracted.inventory import deliveries, outbox
+from extracted.inventory.database import open_existing
+from extracted.inventory.deliveries import Subscription
+from extracted.inventory.delivery import (
+    Absent,
+    Deliver,
+    PassOver,
+    Patience,
+    Spoiled,
+    Taken,
+    Wait,
+    judge,
+    next_step,
+)
+from extracted.inventory.outbox import Told
+from extracted.inventory.transactions import transaction
+
+_log = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How the relay works; times in seconds."""
+
+    every: float = 0.2  # how often to look for new events, and for new consumers
+    within: float = 5.0  # how long to wait for an answer
+    patience: Patience = field(default_factory=Patience)
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """An event on its way to a consumer."""
+
+    to: Subscription
+    event: Told
+    attempts: int
+    body: str
+
+
+class Relay:
+    """Delivers the events of a database. All of its transactions are on a thread of its own.
+
+    `clock` gives seconds since the epoch, `draw` numbers from [0, 1).
+    """
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        session: aiohttp.ClientSession,
+        pace: Pace,
+        *,
+        clock: Callable[[], float],
+        draw: Callable[[], float],
+    ) -> None:
+        self._db = db
+        self._session = session
+        self._pace = pace
+        self._clock = clock
+        self._draw = draw
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="relay")
+        self._timeout = aiohttp.ClientTimeout(total=pace.within)
+
+    async def run(self) -> None:
+        """Deliver until cancelled, to those who are consumers at the time."""
+        tasks: dict[str, asyncio.Task[None]] = {}
+        try:
+            while True:
+                with suppress(sqlite3.OperationalError):  # busy: the next look will do
+                    names = {
+                        each.consumer for each in await self._in_thread(deliveries.subscriptions, self._db)
+                    }
+                    for name in names - tasks.keys():
+                        tasks[name] = asyncio.create_task(self._serve(name))
+                    for name in tasks.keys() - names:
+                        tasks.pop(name).cancel()
+                await asyncio.sleep(self._pace.every)
+        finally:
+            for task in tasks.values():
+                task.cancel()
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
+            self._thread.shutdown()
+
+    async def _serve(self, consumer: str) -> None:
+        """Deliver to one consumer. Whatever goes wrong, go on."""
+        failures = 0
+        while True:
+            try:
+                pause, absent = await self._round(consumer)
+                failures = failures + 1 if absent else 0
+                if absent:
+                    pause = self._pace.patience.pause(failures, self._draw())
+            except Exception:
+                _log.exception("the relay stumbles over what goes to %s", consumer)
+                pause = self._pace.every
+            if pause:
+                await asyncio.sleep(pause)
+
+    async def _round(self, consumer: str) -> tuple[float, bool]:
+        """Deliver the next event, if there is one; gives how long to wait, and whether the consumer is away."""
+        step = await self._in_thread(self._next, consumer)
+        if isinstance(step, Wait):
+            soon = self._pace.every if step.seconds is None else min(step.seconds, self._pace.every)
+            return soon, False
+        heard = await self._post(step)
+        if isinstance(heard, Absent):
+            _log.info("%s is away: %s", consumer, heard.text)
+            return 0.0, True
+        await self._in_thread(self._settle, step, heard)
+        return 0.0, False
+
+    def _next(self, consumer: str) -> Parcel | Wait:
+        while True:
+            to = deliveries.subscription(self._db, consumer)
+            if to is None:
+                return Wait(None)
+            head = deliveries.head(self._db, to)
+            match next_step(deliveries.waiting(self._db, consumer), head, self._clock()):
+                case PassOver(sequence):
+                    with transaction(self._db):
+                        event = outbox.at_sequence(self._db, sequence)
+                        deliveries.put_off(self._db, consumer, event, 0, 0.0, None)
+                case Deliver(sequence, attempts):
+                    event = outbox.at_sequence(self._db, sequence)
+                    return Parcel(to, event, attempts, deliveries.body(self._db, event, to))
+                case Wait() as wait:
+                    return wait
+
+    def _settle(self, what: Parcel, heard: Taken | Spoiled) -> None:
+        consumer, attempts = what.to.consumer, what.attempts + 1
+        with transaction(self._db):
+            match heard:
+                case Taken():
+                    deliveries.taken(self._db, consumer, what.event.sequence)
+                case Spoiled(text, hopeless) if hopeless or self._pace.patience.exhausted(attempts):
+                    _log.error("event %s is a dead letter for %s: %s", what.event.id, consumer, text)
+                    deliveries.bury(self._db, consumer, what.event.sequence, attempts, text)
+                case Spoiled(text):
+                    due = self._clock() + self._pace.patience.pause(attempts, self._draw())
+                    deliveries.put_off(self._db, consumer, what.event, attempts, due, text)
+
+    async def _post(self, what: Parcel) -> Taken | Spoiled | Absent:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": what.event.id}
+        try:
+            async with self._session.post(
+                what.to.url,
+                data=what.body.encode(),
+                headers=headers,
+                timeout=self._timeout,
+                allow_redirects=False,
+            ) as response:
+                return judge(response.status, _detail(await response.content.read(4096)))
+        except aiohttp.ClientConnectorError as error:
+            return Absent(f"{type(error).__name__}: {error}")
+        except TimeoutError:
+            return Spoiled(f"no answer within {self._pace.within:g} s")
+        except (aiohttp.ClientError, OSError) as error:  # perhaps the event has killed it, so it counts
+            return Spoiled(f"{type(error).__name__}: {error}")
+
+    async def _in_thread(self, work: Callable[..., _Result], *arguments: object) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+
+@asynccontextmanager
+async def relaying(
+    database: Path, pace: Pace, *, clock: Callable[[], float], draw: Callable[[], float]
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Deliver during the block. Raises UnusableDatabase."""
+    with closing(open_existing(database)) as db:
+        # What is lost in a power cut is how far the consumers are; they get it once more, and know it.
+        db.execute("PRAGMA synchronous = NORMAL")
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+            task = asyncio.create_task(Relay(db, session, pace, clock=clock, draw=draw).run())
+            try:
+                yield task
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+
+def _detail(body: bytes) -> str:
+    """What a problem says (RFC 9457)."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return ""
+    detail = said.get("detail") if isinstance(said, dict) else None
+    return detail[:500] if isinstance(detail, str) else ""

@@ -1,0 +1,41 @@
+"""What a monitor wants to know of the events, in the text format of Prometheus."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from extracted.payments import deliveries, outbox
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+#: Every metric, its kind and what it says.
+METRICS: Mapping[str, tuple[str, str]] = {
+    "shop_events_total": ("counter", "Events that were written to the outbox."),
+    "shop_events_behind": ("gauge", "Events that a consumer should have and has not."),
+    "shop_events_lag_seconds": ("gauge", "Age of the oldest event that a consumer should have and has not."),
+    "shop_events_dead_letters": ("gauge", "Events that could not be delivered and wait for a person."),
+}
+
+
+def text(db: sqlite3.Connection, now: float) -> str:
+    """Give all metrics; `now` is in seconds since the epoch."""
+    lags = deliveries.lags(db)
+    values: dict[str, Iterable[tuple[str, float]]] = {
+        "shop_events_total": [("", outbox.last(db))],
+        "shop_events_behind": [(_label(each.consumer), each.events) for each in lags],
+        "shop_events_lag_seconds": [(_label(each.consumer), _age(each.since, now)) for each in lags],
+        "shop_events_dead_letters": [(_label(each.consumer), each.dead) for each in lags],
+    }
+    lines = []
+    for name, (kind, words) in METRICS.items():
+        lines += [f"# HELP {name} {words}", f"# TYPE {name} {kind}"]
+        lines += [f"{name}{label} {value:g}" for label, value in values[name]]
+    return "\n".join(lines) + "\n"
+
+
+def _label(consumer: str) -> str:
+    return f'{{consumer="{consumer}"}}'  # a name needs no escapes: `events_command` sees to that
+
+
+def _age(since: str | None, now: float) -> float:
+    return max(0.0, round(now - datetime.fromisoformat(since).timestamp(), 3)) if since else 0.0

@@ -1,0 +1,101 @@
+"""The outbox: what has happened here, told in the transaction in which it happened.
+
+An event has an id, which no other event has, a type and its version, a time, and a number in the sequence of this
+database. Its key is what it is about: a product, an order, a payment. Events are never changed and never removed;
+they are the history. Only what this service does itself is told; what it follows is told by others.
+"""
+
+import json
+import sqlite3
+from collections.abc import Collection
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Any
+
+LATER_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS outbox (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE DEFAULT (lower(hex(randomblob(16)))),
+        type TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+        data TEXT NOT NULL
+    )""",
+    # Who tells: a name, and a part that is another one in every database, for each has a sequence of its own.
+    """CREATE TABLE IF NOT EXISTS outbox_source (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        source TEXT NOT NULL
+    )""",
+)
+
+_SELECT = "SELECT sequence, id, type, version, key, at, data FROM outbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event as the outbox has it; `data` is JSON."""
+
+    sequence: int
+    id: str
+    type: str
+    version: int
+    key: str
+    at: str
+    data: str
+
+
+def write(db: sqlite3.Connection, kind: str, version: int, key: str, data: dict[str, Any]) -> None:
+    """Tell what has happened, as a part of the transaction of the caller."""
+    db.execute(
+        "INSERT INTO outbox_source (one, source) VALUES (1, ?) ON CONFLICT DO NOTHING",
+        (f"payments:{token_hex(8)}",),
+    )
+    db.execute(
+        "INSERT INTO outbox (type, version, key, data) VALUES (?, ?, ?, ?)",
+        (kind, version, key, json.dumps(data)),
+    )
+
+
+def source(db: sqlite3.Connection) -> str | None:
+    """Say who tells, such as `shop:1f9d2c4b5a6e7f80`; None when nothing has begun."""
+    row: tuple[str] | None = db.execute("SELECT source FROM outbox_source").fetchone()
+    return row[0] if row else None
+
+
+def last(db: sqlite3.Connection) -> int:
+    """Give the number of the newest event; 0 when there is none."""
+    row: tuple[int] = db.execute("SELECT coalesce(max(sequence), 0) FROM outbox").fetchone()
+    return row[0]
+
+
+def at_sequence(db: sqlite3.Connection, sequence: int) -> Told:
+    """Give the event of a number that there is."""
+    return Told(*db.execute(f"{_SELECT} WHERE sequence = ?", (sequence,)).fetchone())
+
+
+def with_id(db: sqlite3.Connection, event_id: str) -> Told | None:
+    """Find an event."""
+    row = db.execute(f"{_SELECT} WHERE id = ?", (event_id,)).fetchone()
+    return Told(*row) if row else None
+
+
+def first_after(db: sqlite3.Connection, sequence: int, types: Collection[str]) -> Told | None:
+    """Give the first event of these types after a number, if there is one."""
+    row = db.execute(
+        f"{_SELECT} WHERE sequence > ? AND type IN ({_marks(types)}) ORDER BY sequence LIMIT 1",
+        (sequence, *types),
+    ).fetchone()
+    return Told(*row) if row else None
+
+
+def count_after(db: sqlite3.Connection, sequence: int, types: Collection[str]) -> int:
+    """Count the events of these types after a number."""
+    row: tuple[int] = db.execute(
+        f"SELECT count(*) FROM outbox WHERE sequence > ? AND type IN ({_marks(types)})", (sequence, *types)
+    ).fetchone()
+    return row[0]
+
+
+def _marks(types: Collection[str]) -> str:
+    return ", ".join("?" * len(types))
