@@ -110,6 +110,8 @@ def give_back(db: sqlite3.Connection, order_id: int) -> None:
     if row is None:
         return
     payment_id, account_id, method, left_cents = row
+    if not left_cents:
+        return  # it was given back before
     refund(db, payment_id, left_cents)
     if method == "balance":
         accounts.deposit(db, account_id, left_cents)

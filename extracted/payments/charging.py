@@ -96,9 +96,11 @@ def _take(db: sqlite3.Connection, wanted: Charge) -> None:
 
 def _give_back(db: sqlite3.Connection, payment_id: int) -> None:
     """Refund what is left; the one place where money is given back."""
-    (cents,) = db.execute(
-        "UPDATE payments SET refunded_cents = amount_cents WHERE payment_id = ? RETURNING amount_cents",
+    given = db.execute(
+        """UPDATE payments SET refunded_cents = amount_cents
+        WHERE payment_id = ? AND refunded_cents < amount_cents RETURNING amount_cents""",
         (payment_id,),
     ).fetchone()
-    data = {"payment_id": payment_id, "refunded": to_wire(cents)}
-    outbox.write(db, "PaymentRefunded", 1, str(payment_id), data)
+    if given is not None:  # nothing is told of what was given back before
+        data = {"payment_id": payment_id, "refunded": to_wire(given[0])}
+        outbox.write(db, "PaymentRefunded", 1, str(payment_id), data)
