@@ -122,16 +122,17 @@ class Service:
     def choose(self, tried: Collection[Endpoint] = (), *, patient: float = PATIENCE) -> Endpoint | None:
         """An endpoint to ask that is in order, or that is due to be tried; None when there is none.
 
-        They take turns. `patient`: see `Breaker.may_try`.
+        They take turns, and one that is due has its turn though others are in order: it would stay out for as long as
+        they are. `patient`: see `Breaker.may_try`.
         """
         endpoints = self.endpoints
         count = len(endpoints)
         for step in range(count):
             endpoint = endpoints[(self._next + step) % count]
-            if endpoint.usable and endpoint not in tried:
+            if endpoint not in tried and (endpoint.usable or endpoint.may_try(patient)):
                 self._next = (self._next + step + 1) % count
                 return endpoint
-        return next((each for each in endpoints if each not in tried and each.may_try(patient)), None)
+        return None
 
     def insist(self, tried: Collection[Endpoint] = ()) -> Endpoint | None:
         """An endpoint to ask though none is in order: where there is nobody else to ask."""

@@ -416,6 +416,33 @@ async def test_a_dead_endpoint_of_two_costs_no_request(
         assert not dead.usable, "nobody asks it any more"
 
 
+@pytest.mark.parametrize("said", [asks(), asks("POST", body=b"hello")], ids=["a read", "a write"])
+async def test_an_endpoint_that_is_well_again_is_asked_again_though_others_are_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr("strangler.gateway.asking.PATIENCE", 0.1)
+    one, other = Arrived(), Arrived()
+    async with gateway(
+        tmp_path,
+        answering(),
+        recording(one),
+        share="100%",
+        beside=recording(other),
+        upstream=BREAKS,
+        observer=False,
+    ) as made:
+        ailing = made.services["new"].endpoints[1]
+        for _ in range(3):
+            ailing.failed("told so")
+        assert not ailing.usable
+        while not ailing.usable:
+            assert (await hear(made.port, said)).statuses == [200]
+        assert len(other.heads) == 1
+        for _ in range(10):
+            await hear(made.port, said)
+        assert len(other.heads) == 6
+
+
 async def test_the_legacy_sides_other_endpoint_is_asked_though_both_are_out_of_order(
     tmp_path: Path, unused_tcp_port: int
 ) -> None:
