@@ -73,7 +73,7 @@ class Stand(msgspec.Struct, frozen=True):
     `earlier` are marks from before the releases changed: errors that came with the change must not be forgotten, only
     because the first answer of the new release came after them, nor while two releases answer by turns. `left` is the
     release of the extracted side before the present one; `by_turns`: and before that it was the present one. `out`: no
-    endpoint of the extracted side was in order.
+    endpoint of the extracted side was in order. `upstream` is the service that the route says.
     """
 
     share: Percent
@@ -85,6 +85,7 @@ class Stand(msgspec.Struct, frozen=True):
     left: str = ""
     by_turns: bool = False
     out: bool = False
+    upstream: str = ""
 
     @property
     def began(self) -> float:
@@ -138,7 +139,7 @@ def look(
     """
     stand = _followed(route, evidence, before, order, now)
     was_out = before is not None and before.out
-    stand = msgspec.structs.replace(stand, out=was_out if out is None else out)
+    stand = msgspec.structs.replace(stand, out=was_out if out is None else out, upstream=route.extracted)
     begun = before is None or before.marks[:1] != stand.marks[:1]
     gate = gate_of(route, ramp)
     stand = _marked(stand, ramp, evidence, now)
@@ -161,7 +162,8 @@ def carried_out(stand: Stand, move: Move, evidence: RouteEvidence | None, now: f
         also = stand.left if stand.by_turns else ""
         held = Held(now, "rollback", move.why, stand.releases[1], also)
         good = min(stand.good, move.to)
-    return Stand(move.to, stand.releases, (_next_mark(stand, evidence, now),), good, held)
+    marks = (_next_mark(stand, evidence, now),)
+    return Stand(move.to, stand.releases, marks, good, held, out=stand.out, upstream=stand.upstream)
 
 
 def gate_of(route: Route, ramp: Ramp) -> StepGate:
@@ -203,7 +205,11 @@ def _followed(
         good = min(before.good, route.share)
         return Stand(route.share, known, (_next_mark(before, evidence, now),), good, held)
     stand = before
-    if _is_another(known, before.releases):
+    if before.upstream not in ("", route.extracted):
+        stand = _anew(
+            before, evidence, now
+        )  # a service that does not say its release is another one all the same
+    elif _is_another(known, before.releases):
         stand = (
             _at_first_sight(before, known) if before.releases == _UNKNOWN else _anew(before, evidence, now)
         )

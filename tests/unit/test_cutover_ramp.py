@@ -228,6 +228,17 @@ def test_what_one_release_has_earned_is_not_anothers(story: Story) -> None:
     assert found.seen.tally.pairs <= 10
 
 
+def test_what_one_service_has_earned_is_not_anothers(story: Story) -> None:
+    """Also when neither of them says a release."""
+    story.release = ""
+    story.climb(10_000)
+    story.traffic(30_000)
+    story.route = changed(story.route, extracted="newer")
+    found = story.look(61)
+    assert (found.move, found.begun, found.seen.tally.pairs) == (None, True, 0)
+    story.climb(100_000)
+
+
 def test_an_answer_without_a_release_is_no_new_release(story: Story) -> None:
     """An error page of somebody else's does not set free what was rolled back."""
     story.climb(10_000)
