@@ -33,7 +33,15 @@ from strangler.cutover import ledger
 from strangler.cutover.errors import BadValue, CannotWrite, UnknownRoute
 from strangler.cutover.ledger import Entry
 from strangler.cutover.lock import held
-from strangler.cutover.moves import Kept, let_go_of_overruled, overlaid, read_moves, write_moves
+from strangler.cutover.moves import (
+    Kept,
+    Moves,
+    let_go_of_overruled,
+    overlaid,
+    read_moves,
+    without,
+    write_moves,
+)
 from strangler.cutover.past import differences, standing_at
 from strangler.routes import (
     MOST_BYTES,
@@ -134,7 +142,8 @@ def _carry_out(
     of_share = entry.key == "share"
     kept = dict(table.kept).get(entry.route) if of_share else None
     if kept is not None and format_percent(kept) == entry.to:
-        return _forget(state_dir, entry)  # the file says so: only what held in its place has to go
+        # The file says so: only what held in its place has to go.
+        return _enter(state_dir, entry, without(read_moves(state_dir), entry.route))
     try:
         edited = _edited(data, path, entry.route, "share" if of_share else "shadow", entry.to)
         written = _replace(target, data, edited, state_dir, entry)
@@ -143,7 +152,7 @@ def _carry_out(
             raise
         return _kept(state_dir, entry, entry.from_ if kept is None else format_percent(kept), str(error))
     if written is not None and kept is not None:
-        _let_go(state_dir, entry.route)
+        write_moves(state_dir, without(read_moves(state_dir), entry.route))
     return written
 
 
@@ -182,21 +191,19 @@ def keep_share(
 
 def _kept(state_dir: Path, entry: Entry, in_file: str, problem: str) -> Entry:
     """Keep a share in the state folder, in place of what the file says."""
-    written = ledger.append(state_dir, entry)
     move = Kept(share=entry.to, file=in_file, at=entry.at, who=entry.who, problem=problem)
-    write_moves(state_dir, {**read_moves(state_dir), entry.route: move})
-    return written
+    return _enter(state_dir, entry, {**read_moves(state_dir), entry.route: move})
 
 
-def _forget(state_dir: Path, entry: Entry) -> Entry:
-    """From here on the file's share holds again."""
+def _enter(state_dir: Path, entry: Entry, moves: Moves) -> Entry:
+    """Append the entry, then write down the moves. A move that cannot be written is taken back in the ledger."""
     written = ledger.append(state_dir, entry)
-    _let_go(state_dir, entry.route)
+    try:
+        write_moves(state_dir, moves)
+    except CannotWrite as error:
+        ledger.append(state_dir, _taken_back(written, f"not carried out: {error}", written.at))
+        raise
     return written
-
-
-def _let_go(state_dir: Path, route: str) -> None:
-    write_moves(state_dir, {name: move for name, move in read_moves(state_dir).items() if name != route})
 
 
 def settled_value(value: str) -> str:

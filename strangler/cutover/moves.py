@@ -50,6 +50,11 @@ def write_moves(state_dir: Path, moves: Moves) -> None:
     write_kept(state_dir / NAME, moves)
 
 
+def without(moves: Moves, route: str) -> Moves:
+    """All of them but that of a route."""
+    return {name: move for name, move in moves.items() if name != route}
+
+
 def let_go_of_overruled(state_dir: Path, table: Table) -> None:
     """Forget the moves of which the file says something else by now. `table` is as `overlaid` gives it.
 

@@ -275,6 +275,26 @@ def test_the_files_own_later_change_wins(path: Path, state: Path, unwritable: py
     assert effective(path, state) == "12%"
 
 
+def test_a_move_that_can_be_kept_nowhere_is_taken_back_in_the_ledger(
+    path: Path, state: Path, unwritable: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk, which has room for a line of the ledger yet, and for no new file."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    unwritable.setattr("strangler.cutover.whole.write_whole", full)
+    with pytest.raises(CannotWrite, match=r"moves.json: No space left"):
+        roll_back(path, state, "pay", None, who="me", why="")
+    assert effective(path, state) == "25%"
+    *_, done, undone = ledger.read(state).entries
+    assert (done.from_, done.to, undone.from_, undone.to) == ("25%", "0%", "0%", "25%")
+    assert undone.why.startswith("not carried out: cannot write ")
+    unwritable.undo()
+    change(path, state, "stock", "share", "1%", "me", "")
+    assert [entry.who for entry in ledger.read(state).entries][-2:] == ["strangler", "me"], "no hand at work"
+
+
 @pytest.mark.parametrize("noticed_by", ["the observer", "a command"])
 def test_what_the_file_has_overruled_does_not_come_back(
     path: Path, state: Path, unwritable: pytest.MonkeyPatch, noticed_by: str
