@@ -35,12 +35,16 @@ class Front:
     release: str = "v2"
     fails: float = 0.0
     failed: int = 0
+    felt: bool = False
 
     session: aiohttp.ClientSession | None = None
 
     async def answer(self, request: web.Request) -> web.Response:
-        if random.random() < self.fails:
+        # The first caller of a release that fails is among those who feel it: never none of them, by luck.
+        first = bool(self.fails) and not self.felt and "Strangler-Shadow" not in request.headers
+        if first or random.random() < self.fails:
             self.failed += 1
+            self.felt = self.felt or first
             return web.Response(status=500, headers={"X-Release": self.release})
         assert self.session is not None
         async with self.session.get(self.behind + request.path_qs) as answer:
