@@ -20,7 +20,7 @@ from strangler.cutover.diagram import picture
 from strangler.cutover.drawing import svg
 from strangler.cutover.mermaid import mermaid
 from strangler.cutover.past import parse_moment, table_at
-from strangler.cutover.report import asked_for, latency_on, progress_on
+from strangler.cutover.report import asked_for, latency_on, progress_on, seen_at_on
 from strangler.cutover.views import past_view
 
 #: Entries of the ledger on one page.
@@ -95,6 +95,7 @@ def route(panel: Panel, request: web.Request) -> Mapping[str, Any]:
         latency_on(panel.table(), panel.state, known.name),
         report["generated_at"],
         paused=order is not None and order.paused,
+        seen_at=seen_at_on(panel.state, known.name),
     )
 
 

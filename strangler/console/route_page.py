@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from strangler.cutover.past import claims
-from strangler.evidence import noise_lines
+from strangler.evidence import Releases, noise_lines
 from strangler.evidence.shape import StatusPair
 from strangler.routes import Route
 
@@ -44,9 +44,18 @@ WHY_SKIPPED: Final = {
 
 
 def route_page(
-    route: Route, seen: Mapping[str, Any], latency: Mapping[str, Any], at: str, *, paused: bool
+    route: Route,
+    seen: Mapping[str, Any],
+    latency: Mapping[str, Any],
+    at: str,
+    *,
+    paused: bool,
+    seen_at: Mapping[str, Sequence[Releases]],
 ) -> dict[str, Any]:
-    """What the page shows of a route, out of its report entry and its latencies. `paused`: somebody has said so."""
+    """What the page shows of a route, out of its report entry and its latencies.
+
+    `paused`: somebody has said so. `seen_at`: which pairs of releases showed a fingerprint.
+    """
     ramp = seen.get("ramp")
     return {
         "name": route.name,
@@ -55,6 +64,7 @@ def route_page(
         "has_ramp": route.ramp is not None,
         "stands_still": paused or bool(ramp and ramp["held"]),
         "seen": seen,
+        "seen_at": seen_at,
         "ramp": ramp,
         "matrix": matrix(seen["status"]),
         "latencies": [

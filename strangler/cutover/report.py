@@ -76,6 +76,17 @@ def releases_on(table: Table, state_dir: Path, route: str) -> RouteReleases:
     return releases_view(route, evidence.get(route), standing(asked.compare), time.time())
 
 
+def seen_at_on(state_dir: Path, route: str) -> dict[str, list[Releases]]:
+    """Fingerprint -> the pairs of releases that showed it, the latest last. Raises evidence.StoreError."""
+    evidence = read_outcomes(state_dir / EVIDENCE, route=route).get(route)
+    found: dict[str, list[Releases]] = {}
+    for pair in evidence.pairs if evidence is not None else ():
+        for seen in pair.sightings:
+            if seen.count:
+                found.setdefault(seen.id, []).append(pair.releases)
+    return found
+
+
 def latency_on(table: Table, state_dir: Path, route: str) -> RouteLatency:
     """The latencies of a route as distributions. Raises UnknownRoute, evidence.StoreError."""
     asked_for(table, route)

@@ -16,7 +16,17 @@ import pytest
 from strangler.console import events
 from strangler.console.looks import FILES
 from strangler.cutover import change
-from tests.support.console import HOSTILE, TEXT, Console, FakePanel, make_panel, observe, serving
+from strangler.evidence import Releases
+from tests.support.console import (
+    HOSTILE,
+    TEXT,
+    Console,
+    FakePanel,
+    make_panel,
+    observe,
+    observe_release,
+    serving,
+)
 
 PEOPLE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 PAGES = ["/", "/routes/read", "/routes/read/change", "/history", "/compare", "/diagram"]
@@ -114,6 +124,14 @@ async def test_the_board_without_routes_says_what_to_do(console: Console) -> Non
     console.panel.routes_file.write_text(TEXT[: TEXT.index("routes:")])
     _, text, _ = await get(console, "/")
     assert "There are no routes yet" in text
+
+
+async def test_a_difference_names_every_pair_of_releases_that_showed_it(console: Console) -> None:
+    for name in ("v2", "v3"):
+        observe_release(console.panel.state, Releases("shop", name), "mismatch", 3)
+    _, text, _ = await get(console, "/routes/read")
+    row = text[text.index('id="fp-') : text.index("</tr>", text.index('id="fp-'))]
+    assert row.index("shop → v2") < row.index("shop → v3")
 
 
 async def test_a_route_by_a_hostile_name(console: Console) -> None:
