@@ -57,7 +57,17 @@ PURE = (
     *(f"strangler/gateway/{name}.py" for name in ("inbound", "breaker", "instead")),
     *(
         f"strangler/cutover/{name}.py"
-        for name in ("ramp", "past", "progress", "diagram", "layout", "drawing", "mermaid", "question")
+        for name in (
+            "ramp",
+            "past",
+            "definition",
+            "progress",
+            "diagram",
+            "layout",
+            "drawing",
+            "mermaid",
+            "question",
+        )
     ),
     *(f"strangler/http/{name}.py" for name in ("headers", "trace")),
     *(f"strangler/console/{name}.py" for name in ("curl", "ruling", "detail")),

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from strangler.console.views import pairs
-from strangler.cutover.past import claims
+from strangler.cutover.definition import claims
 from strangler.routes import Route, Table
 
 #: Rows on one page. Who has more routes narrows them down.

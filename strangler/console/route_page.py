@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from strangler.cutover.past import claims
+from strangler.cutover.definition import claims
 from strangler.evidence import Releases, noise_lines
 from strangler.evidence.shape import StatusPair
 from strangler.routes import Route

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
 from strangler.compare import printable
-from strangler.cutover.past import claims
+from strangler.cutover.definition import claims
 from strangler.routes import WHOLE, Percent, Route, Side, Stage, Table, format_percent
 
 #: Rows that a picture has at most; more routes than that are drawn in groups.

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, tzinfo
 from typing import NamedTuple
 
 from strangler.compare import printable
+from strangler.cutover.definition import definition
 from strangler.cutover.errors import BadValue
 from strangler.cutover.ledger import Entry, History
-from strangler.routes import Route, Table, format_percent, parse_percent
+from strangler.routes import Table, format_percent, parse_percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +81,6 @@ def parse_moment(text: str, now: datetime, zone: tzinfo | None = None) -> dateti
     except (ValueError, OverflowError, OSError):
         said = printable(text, 60)
         raise BadValue(f"{said!r} is no time: write 2026-11-22T14:05, perhaps with Z or +01:00") from None
-
-
-def definition(route: Route) -> str:
-    """A route in one line: what it claims, and who takes it over."""
-    return f"{claims(route)} -> {route.extracted}"
-
-
-def claims(route: Route) -> str:
-    """What a route claims, in one line: `GET /payments/{id} host shop.example.com with x-beta: 1`."""
-    match = route.match
-    methods = ",".join(sorted(match.methods)) + " " if match.methods is not None else ""
-    host = f" host {match.host}" if match.host else ""
-    more = [f"{name}: {value}" for name, value in match.headers] + [
-        f"{name}={value}" for name, value in match.query
-    ]
-    return f"{methods}{match.path.text}{host}{' with ' + ', '.join(more) if more else ''}"
 
 
 def differences(known: dict[str, Known], table: Table, *, all_routes: bool) -> list[Difference]:

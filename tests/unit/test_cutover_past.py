@@ -25,7 +25,8 @@ from strangler.cutover import (
     roll_back,
     set_order,
 )
-from strangler.cutover.past import Known, definition, differences, parse_moment, standing_at, table_at
+from strangler.cutover.definition import definition
+from strangler.cutover.past import Known, differences, parse_moment, standing_at, table_at
 from strangler.cutover.progress import progress
 from strangler.cutover.report import report_on
 from strangler.evidence import Served, timestamp
@@ -69,7 +70,7 @@ def test_what_was_never_told_is_entered_once(path: Path, state: Path) -> None:
         ("pay", "route", "", "GET,HEAD /pay/{id} -> new"),
         ("pay", "share", "", "25%"),
         ("pay", "shadow", "", "100%"),
-        ("stock", "route", "", "/stock host shop with v=1 -> new"),
+        ("stock", "route", "", "/stock host shop with v=1 -> new; ramp (steps 5%)"),
     ]
     assert note_by_hand(path, state) == []
     history = ledger.read(state)
@@ -83,12 +84,42 @@ def test_edits_by_hand_are_entered(path: Path, state: Path) -> None:
     made = note_by_hand(path, state)
     assert told(state)[4:] == [
         ("pay", "share", "25%", "50%"),
-        ("shelf", "route", "", "/stock host shop with v=1 -> new"),
-        ("stock", "route", "/stock host shop with v=1 -> new", ""),
+        ("shelf", "route", "", "/stock host shop with v=1 -> new; ramp (steps 5%)"),
+        ("stock", "route", "/stock host shop with v=1 -> new; ramp (steps 5%)", ""),
     ]
     assert {entry.who for entry in made} == {"by hand: routes.yaml"}
     history = ledger.read(state)
     assert (history.broken, history.outside) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("fallback: false", "fallback false"),
+        ("rewrite: '/v2/{id}'", "rewrite /v2/{id}"),
+        ("ramp: {}", "ramp"),
+        ("ramp: {errors: 50%, hold: 1m}", "ramp (hold 60s, errors 50%)"),
+        ("ramp: {steps: [1%, 100%], match: none}", "ramp (steps 1% 100%, match none)"),
+        ("shadow_writes: marked", "shadow_writes marked"),
+        ("headers: {set: {X-Key: hunter2}, remove: [Cookie]}", "headers +X-Key -Cookie"),
+        (
+            "compare: {ignore: [$.at], tolerance: {$.a: 0.01}, noise: 0%, confirm: none}",
+            "compare (ignore $.at, tolerance $.a 0.01, noise 0%, confirm none)",
+        ),
+        (
+            "compare: {accept: [{fingerprint: 00ff00ff00ff00ff, reason: known, until: 2030-01-01}]}",
+            "compare (accept (fingerprint 00ff00ff00ff00ff, reason known, until 2030-01-01))",
+        ),
+    ],
+)
+def test_every_setting_of_a_route_is_in_the_ledger(path: Path, state: Path, said: str, told: str) -> None:
+    """A gate that somebody has opened by hand is part of why a share has risen."""
+    note_by_hand(path, state)
+    path.write_text(TEXT.replace("    share: 25%", f"    share: 25%\n    {said}"))
+    [entry] = note_by_hand(path, state)
+    assert (entry.route, entry.key, entry.from_) == ("pay", "route", "GET,HEAD /pay/{id} -> new")
+    assert entry.to == f"GET,HEAD /pay/{{id}} -> new; {told}"
+    assert note_by_hand(path, state) == []
 
 
 def test_a_comment_is_no_change(path: Path, state: Path) -> None:
