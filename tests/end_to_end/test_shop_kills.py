@@ -34,6 +34,11 @@ POINTS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _closes_its_sockets() -> None:
+    """The relay is shared by all tests here, and notices only later that a shop of the one before has left it."""
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with taken_apart(tmp_path_factory.mktemp("shop")) as world:

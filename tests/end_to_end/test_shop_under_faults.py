@@ -12,13 +12,13 @@ from benchmarks.shop_faults import plan
 
 @pytest.mark.parametrize("seed", [7])
 async def test_the_books_agree_under_load_and_faults(seed: int, tmp_path: Path) -> None:
-    outcome = await run(tmp_path, 150, 30, seed)
+    outcome = await run(tmp_path, 600, 30, seed)
     assert outcome.wrong() == []
     assert outcome.statuses.keys() <= {201, 202, 402, 409}
-    assert outcome.statuses.total() == 150
-    assert outcome.statuses[201] > 75
+    assert outcome.statuses.total() == 600
+    assert outcome.statuses[201] > 300
     assert outcome.faults.total() > 0
-    assert len(outcome.after.ended) == 150
+    assert len(outcome.after.ended) == 600
 
 
 def test_the_same_seed_plans_the_same_faults() -> None:

@@ -16,6 +16,11 @@ from tests.support.shop_services import Answer, Service, assert_one_line, run, w
 from tests.support.shop_world import BALANCE, DECLINED, World, order, taken_apart
 
 
+@pytest.fixture(autouse=True)
+def _closes_its_sockets() -> None:
+    """The relay is shared by all tests here, and notices only later that a shop of the one before has left it."""
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with taken_apart(tmp_path_factory.mktemp("shop")) as world:
