@@ -10,6 +10,7 @@ the extracted side says otherwise. A share that a person has lowered stays as we
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -143,10 +144,15 @@ def look(
     begun = before is None or before.marks[:1] != stand.marks[:1]
     gate = gate_of(route, ramp)
     stand = _marked(stand, ramp, evidence, now)
-    seen = _seen(route, gate, evidence, stand.marks[0], standing, now)
-    lately = [_seen(route, gate, evidence, mark, standing, now) for mark in stand.marks[-_LATELY:]]
-    verdict = judge_step(replace(seen, out=stand.out), gate, lately)
-    move = _fall(route, ramp, stand, _alarms(route, gate, evidence, stand, standing, now))
+    whiles = [_seen(route, gate, evidence, mark, standing, now) for mark in stand.marks]
+    seen = replace(whiles[0], out=stand.out)
+    verdict = judge_step(seen, gate, whiles[-_LATELY:])
+    traffic = replace(gate, match=None)  # of the pairs of other releases nothing follows for these
+    watched = [(gate, mark, since) for mark, since in zip(stand.marks, whiles, strict=True)]
+    watched += [
+        (traffic, mark, _seen(route, traffic, evidence, mark, standing, now)) for mark in stand.earlier
+    ]
+    move = _fall(route, ramp, stand, _alarms(watched) if route.share else [])
     paused = order is not None and order.paused
     above = next_step(ramp, route.share)
     if move is None and above is not None and stand.held is None and not paused and verdict.verdict == "pass":
@@ -292,17 +298,11 @@ def _seen(
     )
 
 
-def _alarms(
-    route: Route, gate: StepGate, evidence: RouteEvidence | None, stand: Stand, standing: Standing, now: float
-) -> list[str]:
+def _alarms(watched: Iterable[tuple[StepGate, Mark, Seen]]) -> list[str]:
     """What is worse in any of the whiles, each thing once."""
-    if route.share == 0:
-        return []
     found: dict[str, str] = {}
-    traffic = replace(gate, match=None)  # of the pairs of other releases nothing follows for these
-    for asked, mark in [(gate, each) for each in stand.marks] + [(traffic, each) for each in stand.earlier]:
-        seen = _seen(route, asked, evidence, mark, standing, now)
-        for said in alarm(seen, asked, mark.number):
+    for gate, mark, seen in watched:
+        for said in alarm(seen, gate, mark.number):
             found.setdefault(said.partition(":")[0], f"{said} (in {duration(seen.since)})")
     return list(found.values())
 
