@@ -37,6 +37,9 @@ WORKERS_DRAIN = 35.0
 OBSERVER_DRAIN = 15.0
 LONG_LIVED = 10.0  # seconds after which a process's next death is not held against it
 
+_Signature = tuple[int, int, int]
+_Signatures = tuple[_Signature | None, _Signature | None]
+
 log = logging.getLogger("strangler")
 
 
@@ -44,6 +47,7 @@ def serve(routes: Path, state: Path, workers: int) -> int:
     """Serve until SIGTERM or SIGINT. Returns the exit code: 0, or 2 when a file or an address is wrong."""
     logging.basicConfig(level=logging.INFO, format="strangler: %(message)s", stream=sys.stderr)
     try:
+        seen = _signatures(routes, state)  # first: what is saved while it is being read is news
         file, _ = load_table(routes)
         table = overlaid(file, read_moves(state))
         problem = guard.check(table.admin, os.environ.get("STRANGLER_TOKEN"))
@@ -52,7 +56,7 @@ def serve(routes: Path, state: Path, workers: int) -> int:
         with contextlib.ExitStack() as stack:
             claim(state, stack)
             sockets = Sockets(table, state, workers, stack)
-            asyncio.run(_Supervisor(routes, state, file, table, sockets).run())
+            asyncio.run(_Supervisor(routes, state, file, table, sockets, seen).run())
     except Faults as faults:
         print(faults, file=sys.stderr)
         return 2
@@ -154,9 +158,12 @@ class Child:
 
 
 class _Supervisor:
-    def __init__(self, routes: Path, state: Path, file: Table, table: Table, sockets: Sockets) -> None:
+    def __init__(
+        self, routes: Path, state: Path, file: Table, table: Table, sockets: Sockets, seen: _Signatures
+    ) -> None:
         self._routes = routes
         self._state = state
+        self._seen = seen
         self._file = file  # the last good save, without what is kept in the state folder
         self._moves: Moves = read_moves(state)
         self._table = table
@@ -242,10 +249,10 @@ class _Supervisor:
 
     async def _watch(self) -> None:
         """Take every good save into force; keep the running table through every bad one, and say so."""
-        seen, moved = _signature(self._routes), _signature(self._state / MOVES)
+        seen, moved = self._seen
         while True:
             await asyncio.sleep(WATCH)
-            signature, kept = _signature(self._routes), _signature(self._state / MOVES)
+            signature, kept = _signatures(self._routes, self._state)
             if (signature, kept) == (seen, moved):
                 continue
             if signature is None:
@@ -340,7 +347,12 @@ async def _first_of(*things: object) -> BaseException | None:
     return next((task.exception() for task in done if not task.cancelled() and task.exception()), None)
 
 
-def _signature(path: Path) -> tuple[int, int, int] | None:
+def _signatures(routes: Path, state: Path) -> _Signatures:
+    """Of the two files that say which table is to run. They change when the file does."""
+    return _signature(routes), _signature(state / MOVES)
+
+
+def _signature(path: Path) -> _Signature | None:
     try:
         status = os.stat(path)
     except OSError:
