@@ -275,7 +275,10 @@ def _lately(whiles: Sequence[Seen], gate: StepGate) -> Iterator[Check]:
         if is_worse(legacy, extracted, margin, 1 - DOUBT):
             yield Check("lately", "inconclusive", f"in the last {duration(each.since)}: {_both(each)}")
             return
-    if whiles and not any(each.extracted.count > each.extracted.errors for each in whiles):
+    asked = (
+        gate.match is not None or gate.errors is not None
+    )  # a ramp that asks nothing may begin where nobody asks
+    if whiles and asked and not any(each.extracted.count > each.extracted.errors for each in whiles):
         longest = duration(max(each.since for each in whiles))
         yield Check("lately", "inconclusive", f"no answer of the extracted side in the last {longest}")
 

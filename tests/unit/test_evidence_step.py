@@ -140,6 +140,9 @@ def test_what_is_not_asked_is_not_asked() -> None:
     assert [check.name for check in found.checks] == ["hold"]
     assert found.verdict == "pass"
     assert alarm(seen(mismatches=9_999, errors=9_999, extracted_wait=histogram(9e9)), nothing, 1) == []
+    assert judge_step(Seen(since=9.0), nothing, [Seen(since=9.0)]).verdict == "pass", (
+        "as where nothing is copied"
+    )
 
 
 def test_an_alarm_says_all_that_is_worse() -> None:
