@@ -77,11 +77,13 @@ def taken(
     while True:
         try:
             shown = server.get(f"/api/v1/routes/{quote(route, safe='')}")
+            if kept and shown.get(key) == percent:  # the file is as before: only the value can tell
+                return None
             if shown.get("table") != sha256(routes.read_bytes()).hexdigest():
                 reason = "; ".join(shown.get("faults", [])) or f"it still runs with {key} {shown.get(key)}%"
             elif shown.get(key) == percent:
                 return None
-            elif kept:  # the file is as before: only the value can tell
+            elif kept:
                 reason = f"it still runs with {key} {shown.get(key)}%"
             else:
                 return f"{key} was changed again, to {shown.get(key)}%"

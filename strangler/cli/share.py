@@ -11,7 +11,7 @@ from strangler.cli.running import running, taken
 from strangler.cutover import CutoverError, Entry, change, read_moves, read_table, roll_back, settled_value
 from strangler.cutover.file import Edited
 from strangler.cutover.report import verdict_line
-from strangler.routes import format_percent, parse_percent
+from strangler.routes import Faults, format_percent, parse_percent
 
 _WHY = click.option("--why", default="", metavar="TEXT", help="The reason, for the ledger.")
 
@@ -61,8 +61,8 @@ def shadow(routes: Path, state: Path, route: str, percent: str, why: str) -> int
 def rollback(routes: Path, state: Path, route: str, to: str | None, why: str) -> int:
     """Give callers of a route back to the legacy side: all of them, or down to a share. The shadow stays.
 
-    A ramp stays down, too, until `strangler ramp resume`. When routes.yaml cannot be written, the share is kept in the
-    state directory and holds all the same.
+    A ramp stays down, too, until `strangler ramp resume`. When routes.yaml is faulty or cannot be written, the share
+    is kept in the state directory and holds all the same.
 
     \b
     Examples:
@@ -72,8 +72,7 @@ def rollback(routes: Path, state: Path, route: str, to: str | None, why: str) ->
     told = verdict_now(routes, state, route)
     entry = roll_back(routes, state, route, to, who=who(), why=why or "rollback", evidence=told)
     if entry is None:
-        share = format_percent(read_table(routes, state)[0].share_of(route) or 0)
-        say(f"{route}: share is {share} already")
+        say(f"{route}: share is {_share_now(routes, state, route)} already")
         return 0
     return tell_change(routes, state, entry)
 
@@ -86,6 +85,13 @@ def _set(routes: Path, state: Path, route: str, key: Edited, percent: str, why: 
         say(f"{route}: {key} is {settled_value(percent)} already")
         return 0
     return tell_change(routes, state, entry)
+
+
+def _share_now(routes: Path, state: Path, route: str) -> str:
+    try:
+        return format_percent(read_table(routes, state)[0].share_of(route) or 0)
+    except Faults:
+        return "as low"
 
 
 def tell_change(routes: Path, state: Path, entry: Entry) -> int:

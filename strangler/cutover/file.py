@@ -31,17 +31,10 @@ from strangler.compare import fault as rule_fault
 from strangler.compare import printable
 from strangler.cutover import ledger
 from strangler.cutover.errors import BadValue, CannotWrite, UnknownRoute
+from strangler.cutover.keep import enter, keep_move, taken_back
 from strangler.cutover.ledger import Entry
 from strangler.cutover.lock import held
-from strangler.cutover.moves import (
-    Kept,
-    Moves,
-    let_go_of_overruled,
-    overlaid,
-    read_moves,
-    without,
-    write_moves,
-)
+from strangler.cutover.moves import let_go_of_overruled, overlaid, read_moves, without, write_moves
 from strangler.cutover.past import differences, standing_at
 from strangler.routes import (
     MOST_BYTES,
@@ -49,7 +42,6 @@ from strangler.routes import (
     Fault,
     Faults,
     Percent,
-    Route,
     Table,
     format_percent,
     parse,
@@ -143,14 +135,14 @@ def _carry_out(
     kept = dict(table.kept).get(entry.route) if of_share else None
     if kept is not None and format_percent(kept) == entry.to:
         # The file says so: only what held in its place has to go.
-        return _enter(state_dir, entry, without(read_moves(state_dir), entry.route))
+        return enter(state_dir, entry, without(read_moves(state_dir), entry.route))
     try:
         edited = _edited(data, path, entry.route, "share" if of_share else "shadow", entry.to)
         written = _replace(target, data, edited, state_dir, entry)
     except (CannotWrite, CannotEdit) as error:
         if not keep or not of_share:
             raise
-        return _kept(state_dir, entry, entry.from_ if kept is None else format_percent(kept), str(error))
+        return keep_move(state_dir, entry, entry.from_ if kept is None else format_percent(kept), str(error))
     if written is not None and kept is not None:
         write_moves(state_dir, without(read_moves(state_dir), entry.route))
     return written
@@ -159,8 +151,9 @@ def _carry_out(
 def keep_share(
     path: Path,
     state_dir: Path,
-    route: Route,
-    in_file: Percent,
+    route: str,
+    present: Percent,
+    in_file: str,
     value: str,
     who: str,
     why: str,
@@ -169,41 +162,28 @@ def keep_share(
     *,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Entry:
-    """Keep a share in the state folder without a look at the file, which is faulty. `route` is as it runs, `in_file`
-    what the last good save says. Raises CannotWrite."""
-    wanted = settled_value(value)
-    with held(state_dir, _target(path).parent):
-        digest = _digest(_read(path))
+    """Keep a share in the state folder without a look at the file, which is faulty or gone. `present` is as it runs,
+    `in_file` what the last good save says. Raises CannotWrite."""
+    folder = path.resolve().parent
+    with held(state_dir, folder if folder.is_dir() else state_dir):
+        try:
+            digest = _digest(_read(path))
+        except Faults:
+            entries = ledger.read(state_dir).entries
+            digest = entries[-1].file_after if entries else ""
         entry = Entry(
             at=stamp(now),
             who=who,
-            route=route.name,
+            route=route,
             key="share",
-            from_=format_percent(route.share),
-            to=wanted,
+            from_=format_percent(present),
+            to=settled_value(value),
             why=why,
             file_before=digest,
             file_after=digest,
             evidence=evidence,
         )
-        return _kept(state_dir, entry, format_percent(in_file), problem)
-
-
-def _kept(state_dir: Path, entry: Entry, in_file: str, problem: str) -> Entry:
-    """Keep a share in the state folder, in place of what the file says."""
-    move = Kept(share=entry.to, file=in_file, at=entry.at, who=entry.who, problem=problem)
-    return _enter(state_dir, entry, {**read_moves(state_dir), entry.route: move})
-
-
-def _enter(state_dir: Path, entry: Entry, moves: Moves) -> Entry:
-    """Append the entry, then write down the moves. A move that cannot be written is taken back in the ledger."""
-    written = ledger.append(state_dir, entry)
-    try:
-        write_moves(state_dir, moves)
-    except CannotWrite as error:
-        ledger.append(state_dir, _taken_back(written, f"not carried out: {error}", written.at))
-        raise
-    return written
+        return keep_move(state_dir, entry, in_file, problem)
 
 
 def settled_value(value: str) -> str:
@@ -287,7 +267,7 @@ def _replace(target: Path, data: bytes, edited: bytes, state_dir: Path, entry: E
         os.replace(fresh, target)
     except OSError as error:
         _clear_away(fresh)
-        ledger.append(state_dir, _taken_back(written, f"not carried out: {error.strerror}", written.at))
+        ledger.append(state_dir, taken_back(written, f"not carried out: {error.strerror}", written.at))
         raise _unwritable(target, error) from None
     ledger.sync_folder(target.parent)
     return written
@@ -328,7 +308,7 @@ def _take_back_what_did_not_happen(state_dir: Path, data: bytes, now: Callable[[
     last, found = entries[-1], _digest(data)
     if found == last.file_before and found != last.file_after:
         why = "routes.yaml was found as before this change: undone by hand, or a crash before it was written"
-        ledger.append(state_dir, _taken_back(last, why, stamp(now)))
+        ledger.append(state_dir, taken_back(last, why, stamp(now)))
 
 
 def note_by_hand(
@@ -371,20 +351,6 @@ def _note(
             )
             for number, each in enumerate(found)
         ],
-    )
-
-
-def _taken_back(entry: Entry, why: str, at: str) -> Entry:
-    return msgspec.structs.replace(
-        entry,
-        at=at,
-        who="strangler",
-        from_=entry.to,
-        to=entry.from_,
-        why=why,
-        file_before=entry.file_after,
-        file_after=entry.file_before,
-        evidence="",
     )
 
 

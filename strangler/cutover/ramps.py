@@ -137,9 +137,10 @@ class Ramps:
                     only_if=may,
                 )
             except Faults as faults:
-                in_file = dict(table.kept).get(route.name, route.share)
+                in_file = format_percent(dict(table.kept).get(route.name, route.share))
                 entry = keep_share(
-                    self._path, self._state, route, in_file, to, who, why, told, str(faults).splitlines()[0]
+                    *(self._path, self._state, route.name, route.share, in_file, to, who, why, told),
+                    problem=str(faults).splitlines()[0],
                 )
         except CutoverError as error:
             if self._unmoved.get(route.name) != str(error):  # once, not once a second

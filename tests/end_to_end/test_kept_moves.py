@@ -76,3 +76,24 @@ async def test_a_rollback_that_the_file_cannot_be_told(tmp_path: Path) -> None:
             await until(lambda: taken in made.log.read_text())
             await is_side(made, "new")
             assert json.loads(await command(made, "status", "--json"))["kept"] == []
+
+
+async def test_a_rollback_while_the_file_is_faulty(tmp_path: Path) -> None:
+    all_moved = ROUTES.replace("share: 0% ", "share: 100% ")
+    async with (
+        service(named("old")) as old,  # type: ignore[arg-type]
+        service(named("new")) as new,  # type: ignore[arg-type]
+        proxy(tmp_path, old, new, routes=all_moved) as made,
+    ):
+        await is_side(made, "new")
+        await until((tmp_path / "state" / "ledger.jsonl").exists)
+        text = made.routes.read_text()
+        made.routes.write_text(text + "nonsense: [\n")
+        said = await command(made, "rollback", "item")
+        assert said.startswith("item: share 100% -> 0%\nkept in ")
+        assert said.endswith("\nin force\n")
+        await is_side(made, "old")
+        assert await command(made, "rollback", "item") == "item: share is as low already\n"
+        made.routes.write_text(text)
+        await until(lambda: "the file says 100%" in made.logged())
+        await is_side(made, "old")

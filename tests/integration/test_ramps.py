@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from strangler.cutover import (
+    BadValue,
     CannotWrite,
     change,
     ledger,
@@ -23,7 +24,7 @@ from strangler.cutover import (
 from strangler.cutover.ramps import Ramps, read_stands
 from strangler.cutover.report import report_on
 from strangler.evidence import Observation, Releases, Store
-from strangler.routes import Table
+from strangler.routes import Faults, Table
 
 TEXT = """\
 version: 1
@@ -43,7 +44,8 @@ class World:
     """A folder, its evidence, and the one that moves the ramps."""
 
     def __init__(self, folder: Path) -> None:
-        self.routes = folder / "routes.yaml"
+        self.routes = folder / "etc" / "routes.yaml"
+        self.routes.parent.mkdir()
         self.routes.write_text(TEXT)
         self.state = folder / "state"
         self.store = Store.open(self.state / "evidence.sqlite3")
@@ -195,15 +197,42 @@ def test_a_move_that_the_file_cannot_be_told_is_kept(world: World, monkeypatch: 
     assert (world.look(), read_moves(world.state)) == ("5%", {})
 
 
-def test_a_faulty_file_does_not_stop_a_rollback(world: World) -> None:
+def spoil(routes: Path, how: str) -> None:
+    """What becomes of the file: a fault, nothing at all, or not even the folder that it was in."""
+    if how == "faulty":
+        routes.write_text(routes.read_text() + "nonsense: [\n")
+    elif how == "gone":
+        routes.unlink()
+    else:
+        routes.parent.rename(routes.parent.with_name("away"))
+
+
+@pytest.mark.parametrize("how", ["faulty", "gone", "gone with its folder"])
+@pytest.mark.parametrize("who", ["a ramp", "a person"])
+def test_no_file_is_needed_for_a_rollback(world: World, who: str, how: str) -> None:
+    note_by_hand(world.routes, world.state)
     climbed(world, "5%")
-    running = read_table(world.routes, world.state)[0]
+    running, text = read_table(world.routes, world.state)[0], world.routes.read_text()
     world.traffic(1_200, errors=100)
-    world.routes.write_text(world.routes.read_text() + "nonsense: [\n")
-    world.ramps.look(running, world.now + 1)
+    spoil(world.routes, how)
+    if who == "a ramp":
+        world.ramps.look(running, world.now + 1)
+    else:
+        assert roll_back(world.routes, world.state, "pay", None, who="me", why="") is not None
+        assert roll_back(world.routes, world.state, "pay", None, who="me", why="") is None
+        with pytest.raises(BadValue, match="a rollback only lowers"):
+            roll_back(world.routes, world.state, "pay", "3%", who="me", why="")
+        with pytest.raises(Faults):
+            roll_back(world.routes, world.state, "unknown", None, who="me", why="")
     kept = read_moves(world.state)["pay"]
     assert (kept.share, kept.file) == ("0%", "5%")
     assert "error: " in kept.problem
+    world.routes.parent.mkdir(exist_ok=True)
+    world.routes.write_text(text)
+    assert world.share == "0%", "mended, the file says what it said"
+    history = ledger.read(world.state)
+    assert (history.entries[-1].from_, history.entries[-1].to) == ("5%", "0%")
+    assert history.broken == ()
 
 
 def test_the_running_table_may_be_a_moment_behind(world: World) -> None:
