@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import socket
 import sys
@@ -104,6 +105,7 @@ class Stage:
         )
         self._services[service] = process
         await process.address()
+        await self._until_in_order(service)
 
     async def stop(self, service: Service) -> None:
         """Stop a service."""
@@ -134,6 +136,14 @@ class Stage:
             f"/api/v1/routes/{route}", lambda answer: bool(answer["share"] == share), "take the new share"
         )
 
+    async def _until_in_order(self, service: Service) -> None:
+        """Wait until no worker takes the service for dead, as one does that has looked before it was there.
+
+        Until then the shop answers that worker's callers in its place.
+        """
+        await self._until("/api/v1/report", lambda report: True, "read what its workers have found")
+        await self._until("/metrics", lambda text: not _is_out(text, service), f"find {service} in order")
+
     async def _until(self, path: str, done: Callable[[Any], bool], what: str) -> None:
         async with aiohttp.ClientSession() as session:
             try:
@@ -146,10 +156,17 @@ class Stage:
 
     async def _asked(self, session: aiohttp.ClientSession, path: str, done: Callable[[Any], bool]) -> bool:
         async with session.get(self.admin + path) as response:
-            return response.status == 200 and done(await response.json())
+            is_json = response.content_type == "application/json"
+            return response.status == 200 and done(await (response.json() if is_json else response.text()))
 
     def _database(self, service: Service) -> Path:
         return self.folder / f"{service}.sqlite3"
+
+
+def _is_out(metrics: str, service: Service) -> bool:
+    """Whether an endpoint of the service is out of order for any worker."""
+    found = re.findall(r'^strangler_endpoint_out\{.*upstream="(.*)"\} (.*)$', metrics, re.M)
+    return any(upstream == service and float(workers) > 0 for upstream, workers in found)
 
 
 def _nothing_pending(report: Any) -> bool:

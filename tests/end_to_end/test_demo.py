@@ -1,5 +1,6 @@
 """`python -m demo`, as `make demo` runs it, only shorter."""
 
+import asyncio
 import os
 import re
 import signal
@@ -12,8 +13,13 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
+import aiohttp
 import psutil
 import pytest
+
+from demo.processes import Processes
+from demo.screen import Screen
+from demo.stage import Stage
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "STRANGLER_DEMO_TEST"
@@ -63,6 +69,29 @@ class Demo:
 
     def left_nothing(self) -> bool:
         return not self.alive() and not list(self.folder.iterdir())
+
+
+async def test_a_service_has_started_when_every_worker_finds_it_in_order(tmp_path: Path) -> None:
+    """On a busy machine the workers have looked for it in vain before it is there."""
+    (tmp_path / "logs").mkdir()
+    async with Processes(tmp_path / "logs") as processes, aiohttp.ClientSession() as session:
+        with Stage(tmp_path, processes, Screen()) as stage:
+            await stage.open()
+
+            async def out() -> int:
+                async with session.get(f"{stage.admin}/metrics") as answer:
+                    found = re.search(r'^strangler_endpoint_out.*payments"\} (\d)', await answer.text(), re.M)
+                    return int(found[1]) if found else 0
+
+            routes = tmp_path / "routes.yaml"
+            often = "health: {path: /healthz, every: 50ms, up: 20}"
+            routes.write_text(routes.read_text().replace("health: /healthz", often))
+            async with asyncio.timeout(WITHIN):
+                while await out() < 2:
+                    pass
+            await stage.fill("payments")
+            await stage.start("payments", "v1")
+            assert await out() == 0
 
 
 @contextmanager
