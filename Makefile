@@ -24,11 +24,13 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
 
+# KEEP=1 leaves all of it running at the end, UNTIL=find ends after that chapter: see `python -m demo --help`.
 demo: install
-	@$(BIN)/python -m demo $(if $(KEEP),--keep)
+	@$(BIN)/python -m demo $(if $(KEEP),--keep) $(if $(UNTIL),--until $(UNTIL)) $(ARGS)
 
+# On every core, up to four; the tests of a file stay together, for some share what they have started.
 test: lint browser
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 # The console is tested in a real browser. Where we may, we install it; elsewhere we say what is missing.
 CHROMIUM := command -v chromium || command -v chromium-browser || command -v google-chrome

@@ -4,6 +4,7 @@ Real processes on real sockets with real databases; the demo itself only starts 
 types the commands that an operator would type. It knows the proxy from outside, as any user does, and therefore
 never imports `strangler`.
 
-`story` has the chapters, `stage` what they are played on, `traffic` the customers, `proofs` what is held against
-their answers and the reports, `processes` the starting and ending, `screen` the printing.
+`story` lists the chapters, which are in `watching` and `moving`; `play` is what they have in hand, `stage` what they
+are played on, `traffic` the customers, `proofs` what is held against their answers and the reports, `processes` the
+starting and ending, `screen` the printing.
 """

@@ -9,9 +9,12 @@ import re
 import signal
 import socket
 import sys
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
+ROOT = Path(__file__).resolve().parent.parent
 READY_WITHIN = 30.0
 POLL = 0.05
 TAIL = 12  # lines of a log that are shown when its process has failed
@@ -61,6 +64,17 @@ class Process:
         assert found is not None
         return found[1]
 
+    @property
+    def pid(self) -> int:
+        """Its number, by which a reader could kill it."""
+        return self._process.pid
+
+    async def kill(self) -> None:
+        """End it as `kill -9` does, with all that it has started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        await self._process.wait()
+
     async def stop(self) -> None:
         """Ask the process to leave; end it, with all it has started, when it does not."""
         if self._process.returncode is None:
@@ -68,9 +82,7 @@ class Process:
             try:
                 await asyncio.wait_for(self._process.wait(), LEAVE_WITHIN)
             except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(self._process.pid, signal.SIGKILL)
-                await self._process.wait()
+                await self.kill()
 
     def _said(self) -> str:
         return self.log.read_bytes()[self._begin :].decode(errors="replace")
@@ -86,10 +98,15 @@ class Process:
 
 
 class Processes:
-    """All processes of the demo. As a context manager it ends those that are left, the last one first."""
+    """All processes of the demo, all of them started in `folder`.
 
-    def __init__(self, logs: Path) -> None:
-        self._logs = logs
+    What they print goes into its `logs`. As a context manager it ends those that are left, the last one first.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._logs = folder / "logs"
+        self._logs.mkdir(exist_ok=True)
         self._running: list[Process] = []
 
     async def __aenter__(self) -> Processes:
@@ -107,12 +124,12 @@ class Processes:
         while self._running:
             await self.stop(self._running[-1])
 
-    async def start(self, name: str, argv: Sequence[str | Path], *, folder: Path) -> Process:
-        """Start a program in a folder. Its output is appended to the log of that name."""
+    async def start(self, name: str, argv: Sequence[str | Path]) -> Process:
+        """Start a program. Its output is appended to the log of that name."""
         log = self._logs / f"{name.replace(' ', '-')}.log"
         with log.open("ab") as output:
             begin = output.tell()
-            child = await _spawn(argv, folder, stdout=output, stderr=output)
+            child = await _spawn(argv, self._folder, stdout=output, stderr=output)
         process = Process(name, child, log, begin)
         self._running.append(process)
         return process
@@ -122,27 +139,29 @@ class Processes:
         await process.stop()
         self._running.remove(process)
 
+    async def kill(self, process: Process) -> None:
+        """Kill one process. Nobody takes it for one that has ended by itself."""
+        self._running.remove(process)
+        await process.kill()
+
     def check(self) -> None:
         """Raise Trouble when any process has ended by itself."""
         for process in self._running:
             process.check()
 
 
-async def run(
+async def capture(
     argv: Sequence[str | Path], *, folder: Path, environment: Mapping[str, str] | None = None
-) -> int:
-    """Run a program to its end, on our own standard output, and give its exit code."""
-    return await _to_its_end(await _spawn(argv, folder, environment=environment))
-
-
-async def capture(argv: Sequence[str | Path], *, folder: Path) -> tuple[int, str]:
+) -> tuple[int, str]:
     """Run a program to its end; its exit code, and what it printed on either output."""
-    pipe = asyncio.subprocess.PIPE
-    child = await _spawn(argv, folder, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
+    child = await _spawn(argv, folder, stdout=PIPE, stderr=STDOUT, environment=environment)
     try:
         output, _ = await child.communicate()
     finally:
-        await _end(child)
+        # Only when we are told to leave in the middle: a command that has ended is not there to be killed.
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
     assert child.returncode is not None
     return child.returncode, output.decode(errors="replace")
 
@@ -167,8 +186,8 @@ async def _spawn(
     argv: Sequence[str | Path],
     folder: Path,
     *,
-    stdout: object = None,
-    stderr: object = None,
+    stdout: IO[bytes] | int,
+    stderr: IO[bytes] | int,
     environment: Mapping[str, str] | None = None,
 ) -> asyncio.subprocess.Process:
     try:
@@ -176,8 +195,8 @@ async def _spawn(
             *argv,
             cwd=folder,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=stdout,  # type: ignore[arg-type]
-            stderr=stderr,  # type: ignore[arg-type]
+            stdout=stdout,
+            stderr=stderr,
             env={**_environment(), **(environment or {})},
             start_new_session=True,
         )
@@ -186,19 +205,8 @@ async def _spawn(
 
 
 def _environment() -> dict[str, str]:
-    # A token that is meant for the reader's own proxy would lock the demo out of its own.
-    return {name: value for name, value in os.environ.items() if name != "STRANGLER_TOKEN"}
-
-
-async def _to_its_end(child: asyncio.subprocess.Process) -> int:
-    try:
-        return await child.wait()
-    finally:
-        await _end(child)
-
-
-async def _end(child: asyncio.subprocess.Process) -> None:
-    # Only when we are told to leave in the middle: a command that has ended is not there to be killed.
-    if child.returncode is None:
-        child.kill()
-        await child.wait()
+    # A token that is meant for the reader's own proxy would lock the demo out of its own. The shop and its services
+    # are found wherever the demo was found.
+    return {name: value for name, value in os.environ.items() if name != "STRANGLER_TOKEN"} | {
+        "PYTHONPATH": str(ROOT)
+    }

@@ -98,14 +98,47 @@ def about(part: int, whole: int, percent: int) -> None:
         raise Disproved(f"{part} of {whole} callers moved, which is not about {percent} %")
 
 
-def nobody_back(before: set[str], after: set[str]) -> None:
-    """All who had moved are still moved."""
-    if back := before - after:
-        raise Disproved(f"{len(back)} callers moved back when the share rose, {min(back)} among them")
-
-
 def only(answers: Iterable[Answer], route: str, release: str) -> None:
     """Every answer on a route came from that release."""
     others = {answer.release for answer in answers if answer.request.route == route} - {release}
     if others:
         raise Disproved(f"{route} was answered by {', '.join(sorted(others))} too, not by {release} alone")
+
+
+def all_fail(report: Any, routes: set[str]) -> int:
+    """Each of these routes has the verdict `fail`. Returns how many there are."""
+    for route in report["routes"]:
+        if route["route"] in routes and route["verdict"] != "fail":
+            raise Disproved(f"{route['route']} has mistakes, and its verdict is {route['verdict']}")
+    return len(routes)
+
+
+def mended(before: Any, after: Any) -> int:
+    """All that differed before differs no more, and nothing else does. Returns how many differences there were."""
+    were, are = (
+        {entry["id"] for route in each["routes"] for entry in route["fingerprints"]}
+        for each in (before, after)
+    )
+    if are or not were:
+        raise Disproved(f"{len(were)} differences were found before, and {len(are)} are left")
+    return len(were)
+
+
+def verdict_on(report: Any, name: str) -> tuple[str, str]:
+    """The verdict on a route that no difference was found on, and why: never `fail`."""
+    (route,) = (route for route in report["routes"] if route["route"] == name)
+    if route["verdict"] == "fail":
+        raise Disproved(f"{name} fails: {'; '.join(route['reasons'])}")
+    return route["verdict"], "; ".join(route["reasons"])
+
+
+def rolled_back(entry: Any) -> None:
+    """The move was made by the ramp, down to nothing."""
+    if not entry["who"].startswith("ramp") or entry["to"] != "0%":
+        raise Disproved(f"the last move is from {entry['from']} to {entry['to']}, by {entry['who']}")
+
+
+def nothing_failed(failures: Sequence[str]) -> None:
+    """Every request so far was answered, by whichever side."""
+    if failures:
+        raise Disproved(f"{len(failures)} requests failed, the first one: {failures[0]}")

@@ -12,20 +12,23 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from demo.play import FULL, QUICK, Play
 from demo.processes import Processes, Trouble
 from demo.proofs import Disproved
 from demo.screen import Screen, number
 from demo.stage import Stage
-from demo.story import FULL, QUICK, Story
+from demo.story import tell
 from demo.traffic import Count, Crowd
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SHOWN_FAILURES = 5
 
 
-def run(*, keep: bool, quick: bool, seed: int) -> int:
+def run(*, keep: bool, quick: bool, verbose: bool, until: str, seed: int) -> int:
     """Run the demo. Returns 0, 1 when it did not go as told, or 128 and the signal that ended it."""
-    return asyncio.run(_until_told(_demo(Screen(), keep=keep, quick=quick, seed=seed)))
+    return asyncio.run(
+        _until_told(_demo(Screen(verbose=verbose), keep=keep, quick=quick, until=until, seed=seed))
+    )
 
 
 async def _until_told(work: Coroutine[object, object, int]) -> int:
@@ -46,12 +49,12 @@ async def _until_told(work: Coroutine[object, object, int]) -> int:
         return 128 + (told[0] if told else signal.SIGINT)
 
 
-async def _demo(screen: Screen, *, keep: bool, quick: bool, seed: int) -> int:
+async def _demo(screen: Screen, *, keep: bool, quick: bool, until: str, seed: int) -> int:
     began = time.monotonic()
     told = False
     try:
         with _folder(keep) as folder:
-            count = await _played(screen, folder, keep=keep, quick=quick, seed=seed, began=began)
+            count = await _played(screen, folder, keep=keep, quick=quick, until=until, seed=seed, began=began)
             told = not count.failures
     except* (Disproved, Trouble) as problems:
         for problem in _leaves(problems):
@@ -59,13 +62,15 @@ async def _demo(screen: Screen, *, keep: bool, quick: bool, seed: int) -> int:
     return 0 if told else 1
 
 
-async def _played(screen: Screen, folder: Path, *, keep: bool, quick: bool, seed: int, began: float) -> Count:
-    async with Processes(folder / "logs") as processes:
+async def _played(
+    screen: Screen, folder: Path, *, keep: bool, quick: bool, until: str, seed: int, began: float
+) -> Count:
+    async with Processes(folder) as processes:
         with Stage(folder, processes, screen) as stage:
-            await stage.open()
+            await stage.open(shadow="0%")
             async with Crowd(stage.proxy) as crowd:
                 try:
-                    await Story(stage, crowd, screen, QUICK if quick else FULL, seed).tell()
+                    await tell(Play(stage, crowd, screen, QUICK if quick else FULL, seed), until)
                 except Disproved as problem:
                     raise Disproved(f"{problem}{stage.proxy_tail()}") from problem
                 finally:
@@ -82,7 +87,6 @@ async def _played(screen: Screen, folder: Path, *, keep: bool, quick: bool, seed
 @contextmanager
 def _folder(keep: bool) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="strangler-demo-"))
-    (folder / "logs").mkdir()
     try:
         yield folder
     finally:
@@ -99,10 +103,10 @@ def _tell_failures(screen: Screen, count: Count) -> None:
 
 def _tell_addresses(screen: Screen, stage: Stage) -> None:
     screen.chapter("Everything goes on running, until Ctrl-C")
-    screen.say(f"callers come to        {stage.proxy}")
-    screen.say(f"console and admin API  {stage.admin}")
-    screen.say(f"the shop by itself     {stage.monolith}")
-    screen.say("routes.yaml, the state, the databases and all logs are in this folder, which stays:")
+    screen.plain(f"   callers come to        {stage.proxy}")
+    screen.plain(f"   console and admin API  {stage.admin}")
+    screen.plain(f"   the shop by itself     {stage.monolith}")
+    screen.plain("   routes.yaml, the state, the databases and all logs are in this folder, which stays:")
     screen.command(f"cd {stage.folder}")
     screen.command("strangler status")
 

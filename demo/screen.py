@@ -11,10 +11,11 @@ from rich.text import Text
 
 
 class Screen:
-    """Prints, in colour and with a moving bar on a terminal only."""
+    """Prints, in colour and with a moving bar on a terminal only. With `verbose`, what the commands print too."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, verbose: bool = False) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
+        self._verbose = verbose
         self._chapter = 0
 
     def chapter(self, title: str) -> None:
@@ -22,29 +23,30 @@ class Screen:
         self._chapter += 1
         self._print(f"\n{self._chapter}  {title}", "bold")
 
-    def say(self, text: str) -> None:
-        """One line about what has happened."""
-        self._print(f"   {text}", "")
-
-    def proved(self, text: str) -> None:
-        """One line about what has been shown to hold."""
-        mark = Text("   ✓ " if self._console.encoding.lower().startswith("utf") else "   ok: ", "green")
-        self._console.print(mark.append(text, ""))
-
     def command(self, text: str) -> None:
         """A command, as the reader would type it."""
         self._print(f"   $ {text}", "cyan")
+
+    def output(self, text: str) -> None:
+        """What a command has printed."""
+        if self._verbose and text:
+            self._print(text.rstrip("\n"), "")
+
+    def happened(self, *lines: str) -> None:
+        """What has happened in a chapter, in two lines; all of it has been checked."""
+        mark = "✓" if self._console.encoding.lower().startswith("utf") else "-"
+        for line in lines:
+            self._console.print(Text(f"   {mark} ", "green").append(line, ""))
 
     def plain(self, text: str) -> None:
         """Text as it stands."""
         self._print(text, "")
 
     @contextmanager
-    def progress(self, title: str, total: int) -> Iterator[Callable[[], None]]:
-        """How far it is: call what this gives once for each thing that is done."""
+    def progress(self, title: str, total: int | None) -> Iterator[Callable[[], None]]:
+        """How far it is: call what this gives once for each thing that is done. Without a total it has no known end."""
         if not self._console.is_terminal:
             yield lambda: None
-            self.say(f"{title}: {number(total)} requests")
             return
         columns = (
             TextColumn("   {task.description}"),
@@ -52,7 +54,8 @@ class Screen:
             MofNCompleteColumn(),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=self._console) as bar:
+        # It goes away when it is done: what has happened is told in two lines, and not by bars.
+        with Progress(*columns, console=self._console, transient=True) as bar:
             task = bar.add_task(title, total=total)
             yield lambda: bar.advance(task)
 

@@ -80,9 +80,13 @@ def _order(customer: Customer, random: Random) -> Request:
     )
 
 
-def browsing(who: Sequence[Customer], random: Random, count: int) -> list[Request]:
-    """Reads of every kind, a good half of them of payments, for that is the route that will move."""
-    kinds = random.choices(list(_PATHS), weights=[weight for _, weight, _ in _PATHS.values()], k=count)
+def browsing(who: Sequence[Customer], random: Random, count: int, *, routed: bool = False) -> list[Request]:
+    """Reads of every kind, a good half of them of payments, for that is the route that will move.
+
+    With `routed`, only of what routes speak of.
+    """
+    known = [kind for kind, (route, _, _) in _PATHS.items() if route or not routed]
+    kinds = random.choices(known, weights=[_PATHS[kind][1] for kind in known], k=count)
     return [_read(kind, random.choice(who), random) for kind in kinds]
 
 

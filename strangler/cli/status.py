@@ -25,6 +25,7 @@ from strangler.cutover.progress import IDLE_DAYS
 from strangler.cutover.report import progress_on, report_on
 from strangler.evidence import number, percent
 
+WIDE = 100  # columns of a terminal, from which on there is room between those of the table
 _COLOURS = {"pass": "green", "fail": "bold red", "inconclusive": "yellow"}
 
 
@@ -152,7 +153,8 @@ def _tell(facts: dict[str, Any], state: Path) -> None:
         )
     if facts["faults"]:
         complain("routes.yaml was saved with faults; the table before it is still running")
-    console().print(_grid(facts["routes"]))
+    console().print(_grid(facts["routes"], narrow=console().width < WIDE))
+    _tell_reasons(facts["routes"])
     if facts["progress"] is not None:
         _tell_progress(facts["progress"], len(facts["routes"]))
 
@@ -177,15 +179,14 @@ def _plain(value: str) -> str:
     return printable(value, 500)
 
 
-def _grid(routes: list[dict[str, Any]]) -> Grid:
-    grid = Grid("route", "stage", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("share", "shadow", "legacy", "extracted", "pairs", "mismatches"):
-        grid.add_column(name, justify="right")
-    grid.add_column("verdict")
+def _grid(routes: list[dict[str, Any]], *, narrow: bool) -> Grid:
+    grid = Grid(box=None, pad_edge=False, padding=(0, 1 if narrow else 2, 0, 0))
+    grid.add_column("route", overflow="fold")
+    grid.add_column("stage", no_wrap=True)
+    for name in ("share", "shadow", "legacy", "extracted", "pairs", "differ"):
+        grid.add_column(name, justify="right", no_wrap=True)
+    grid.add_column("verdict", no_wrap=True)
     for route in routes:
-        reason = f": {route['reasons'][0]}" if route["reasons"] else ""
-        if route["ramp"] is not None:
-            reason = f"; ramp: {route['ramp']['waits']}"
         callers = route["traffic"] or {"legacy": {"requests": 0}, "extracted": {"requests": 0}}
         grid.add_row(
             _text(route["route"]),
@@ -195,9 +196,24 @@ def _grid(routes: list[dict[str, Any]]) -> Grid:
             *(str(callers[side]["requests"]) for side in ("legacy", "extracted")),
             str(route["pairs"]),
             str(route["mismatches"]),
-            Text.assemble((route["verdict"], _COLOURS.get(route["verdict"], "")), _text(reason)),
+            Text(route["verdict"], _COLOURS.get(route["verdict"], "")),
         )
     return grid
+
+
+def _tell_reasons(routes: list[dict[str, Any]]) -> None:
+    """Below the table, where there is room: why each verdict is what it is, or what its ramp waits for."""
+    reasons = [(route["route"], reason) for route in routes if (reason := _reason(route))]
+    if reasons:
+        say("")
+    for name, reason in reasons:
+        say(f"{_plain(name)}: {_plain(reason)}")
+
+
+def _reason(route: dict[str, Any]) -> str:
+    if route["ramp"] is not None:
+        return f"ramp: {route['ramp']['waits']}"
+    return route["reasons"][0] if route["reasons"] else ""
 
 
 def _text(value: str) -> Text:

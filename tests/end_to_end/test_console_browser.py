@@ -37,8 +37,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touc
 @asynccontextmanager
 async def shop(folder: Path, release: str = "v1") -> AsyncIterator[Stage]:
     """The demo's stage, with both services taken over and compared."""
-    (folder / "logs").mkdir()
-    async with Processes(folder / "logs") as processes:
+    async with Processes(folder) as processes:
         with Stage(folder, processes, Screen()) as stage:
             await stage.open()
             for each in SERVICES:
@@ -150,8 +149,7 @@ async def a_share_changed_on_the_page_changes_who_answers(running: Browser, stag
 
 
 async def two_releases_are_compared(running: Browser, stage: Stage) -> None:
-    await stage.stop("payments")
-    await stage.start("payments", "v2")
+    await stage.replace("payments", "v2")
     async with page(running, stage.admin, **WIDE) as opened:
         await opened.goto("/compare?route=payment-read")
         while not await opened.get_by_text("Nothing got worse").is_visible():

@@ -70,8 +70,7 @@ def share(routes: Path) -> str:
 @pytest.mark.parametrize("fallback", ["true", "false"])
 @pytest.mark.timeout(300)  # a whole ramp, and then half of another one
 async def test_a_ramp_of_the_shop(tmp_path: Path, fallback: str, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "logs").mkdir()
-    async with Processes(tmp_path / "logs") as processes:
+    async with Processes(tmp_path) as processes:
         with Stage(tmp_path, processes, Screen()) as stage:
             await stage.open()
             await stage.fill("payments")
@@ -92,9 +91,7 @@ async def _climbs_and_falls(
     async with load(lambda n: f"{stage.proxy}/payments/{n + 1}", callers=CALLERS) as callers:
         await until(lambda: share(routes) == "100%", within=120)
         assert callers.failed == 0, callers.last_error
-        assert (
-            await stage.type("rollback", "payment-read", "--to", "25%", "--why", "a new release comes") == 0
-        )
+        await stage.type("rollback", "payment-read", "--to", "25%", "--why", "a new release comes")
         await stage.share_in_force("payment-read", 25)
         front.release, front.fails = "v3", 0.02
         asked = callers.asked

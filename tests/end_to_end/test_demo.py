@@ -17,6 +17,8 @@ import aiohttp
 import psutil
 import pytest
 
+from demo import story
+from demo.__main__ import CHAPTERS
 from demo.processes import Processes
 from demo.screen import Screen
 from demo.stage import Stage
@@ -73,8 +75,7 @@ class Demo:
 
 async def test_a_service_has_started_when_every_worker_finds_it_in_order(tmp_path: Path) -> None:
     """On a busy machine the workers have looked for it in vain before it is there."""
-    (tmp_path / "logs").mkdir()
-    async with Processes(tmp_path / "logs") as processes, aiohttp.ClientSession() as session:
+    async with Processes(tmp_path) as processes, aiohttp.ClientSession() as session:
         with Stage(tmp_path, processes, Screen()) as stage:
             await stage.open()
 
@@ -84,14 +85,18 @@ async def test_a_service_has_started_when_every_worker_finds_it_in_order(tmp_pat
                     return int(found[1]) if found else 0
 
             routes = tmp_path / "routes.yaml"
-            often = "health: {path: /healthz, every: 50ms, up: 20}"
-            routes.write_text(routes.read_text().replace("health: /healthz", often))
+            often = "every: 50ms, up: 20"
+            routes.write_text(routes.read_text().replace("every: 500ms", often))
             async with asyncio.timeout(WITHIN):
                 while await out() < 2:
                     pass
             await stage.fill("payments")
             await stage.start("payments", "v1")
             assert await out() == 0
+
+
+def test_the_chapters_that_can_be_asked_for_are_those_of_the_story() -> None:
+    assert list(story.CHAPTERS) == list(CHAPTERS)
 
 
 @contextmanager
@@ -118,14 +123,23 @@ def test_tells_its_story_without_a_failed_request_and_leaves_nothing(tmp_path: P
         assert running.end() == 0, running.said
         last = running.said.splitlines()[-1]
         assert re.fullmatch(r"Done in \d+ s: \d+ \d{3} requests, 0 failed\.", last)
-        assert "found a number that became a string: $.unit_cost.amount" in running.said
+        chapters = re.findall(
+            r"^(\d)  (Observe|Shadow|Find|Fix|Compare|Ramp|Survive|Roll back|Finish)\b", running.said, re.M
+        )
+        assert [int(number) for number, _ in chapters] == list(range(1, 10))
+        # Each tells what happened in two lines, and the commands that a reader would type.
+        for chapter in re.split(r"^\d  ", running.said, flags=re.M)[1:]:
+            assert len(re.findall(r"^   ✓ ", chapter, re.M)) == 2
+            assert re.search(r"^   \$ \S", chapter, re.M)
+        assert "Found a number that became a string ($.unit_cost.amount)" in running.said
+        assert "-> 0% by the ramp itself: errors: " in running.said
         assert "\x1b" not in running.said
         assert running.left_nothing()
 
 
 @pytest.mark.parametrize(
     ("number", "moment"),
-    [(signal.SIGINT, "2  Release v1"), (signal.SIGTERM, "3  Release v2"), (signal.SIGINT, "strangler share")],
+    [(signal.SIGINT, "2  Shadow"), (signal.SIGTERM, "4  Fix")],
 )
 def test_a_signal_in_the_middle_leaves_no_process_and_no_folder(
     tmp_path: Path, number: signal.Signals, moment: str
@@ -150,7 +164,7 @@ def test_a_signal_while_the_first_process_starts_leaves_nothing(tmp_path: Path) 
 
 def test_a_second_signal_does_not_disturb_the_first(tmp_path: Path) -> None:
     with demo(tmp_path) as running:
-        running.until("2  Release v1")
+        running.until("2  Shadow")
         running.process.send_signal(signal.SIGINT)
         running.process.send_signal(signal.SIGTERM)
         assert running.end() in {130, 143}
@@ -160,7 +174,7 @@ def test_a_second_signal_does_not_disturb_the_first(tmp_path: Path) -> None:
 
 def test_a_process_that_dies_is_named(tmp_path: Path) -> None:
     with demo(tmp_path) as running:
-        running.until("2  Release v1")
+        running.until("2  Shadow")
         (shop,) = [process for process in running.alive() if "legacy_monolith" in process.cmdline()]
         shop.kill()
         assert running.end() == 1
@@ -170,8 +184,10 @@ def test_a_process_that_dies_is_named(tmp_path: Path) -> None:
 
 
 def test_keep_goes_on_until_it_is_told_and_keeps_the_folder(tmp_path: Path) -> None:
-    with demo(tmp_path, "--keep") as running:
+    with demo(tmp_path, "--keep", "--until", "find") as running:
         running.until("Done in")
+        assert "Find the bug" in running.said
+        assert "Fix" not in running.said
         assert "console and admin API  http://127.0.0.1:" in running.said
         assert len(running.alive()) >= 8
         running.process.send_signal(signal.SIGINT)

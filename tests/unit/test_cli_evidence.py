@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -24,7 +25,17 @@ def test_status_without_a_server(cli: Cli, folder: Path) -> None:
     assert (pay["stage"], stock["stage"], stock["shadow"]) == ("extracted", "shadow", 5.0)
     text = cli("status").out
     assert text.startswith("not running\n")
-    assert "inconclusive" in text
+    assert re.search(r"^stock .* inconclusive\s*$", text, re.M)
+    assert "\nread: " in text
+
+
+def test_status_fits_a_terminal_of_80_columns(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = cli("status").out.splitlines()
+    assert max(len(line.rstrip()) for line in lines[1:6]) <= 80
+    assert lines[1].split()[-3:] == ["pairs", "differ", "verdict"]
+    assert [line.split()[-1] for line in lines[2:5]] == ["inconclusive"] * 3
+    assert "…" not in "".join(lines)
 
 
 def test_a_server_that_was_killed_does_not_count(cli: Cli, folder: Path) -> None:

@@ -37,7 +37,7 @@ def test_a_ramp_says_where_it_stands(cli: Cli) -> None:
     assert {check["check"] for check in found["checks"]} >= {"hold", "match", "errors", "p99", "coverage"}
     [route, *_] = json.loads(cli("status", "--json").out)["routes"]
     assert route["ramp"]["waits"].startswith("for 50%: ")
-    assert "ramp: for 50%" in cli("status").out.replace("\n", " ")
+    assert "\nread: ramp: for 50%" in cli("status").out
 
 
 @pytest.mark.usefixtures("ramped")
