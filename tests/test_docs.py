@@ -73,7 +73,8 @@ def test_no_command_is_documented_that_is_not_there() -> None:
 def _examples() -> list[str]:
     lines = [line for page in sorted(DOCS.glob("*.md")) for line in page.read_text().splitlines()]
     said = [line.removeprefix("$ ") for line in lines if line.startswith("$ strangler ")]
-    return [part.strip() for line in said for part in re.split(r"&&|\|\||\|", line)]
+    parts = [part.strip() for line in said for part in re.split(r"&&|\|\||\||;|\s>", line)]
+    return [part for part in parts if part.startswith("strangler ")]
 
 
 @pytest.mark.parametrize("line", _examples())
