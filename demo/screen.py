@@ -36,7 +36,7 @@ class Screen:
         """What has happened in a chapter, in two lines; all of it has been checked."""
         mark = "✓" if self._console.encoding.lower().startswith("utf") else "-"
         for line in lines:
-            self._console.print(Text(f"   {mark} ", "green").append(line, ""))
+            self._console.print(Text.assemble((f"   {mark} ", "green"), line))
 
     def plain(self, text: str) -> None:
         """Text as it stands."""
