@@ -26,7 +26,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="issue tokens for the services, signed with these keys (made when there are none)",
     )
     parser.add_argument(
-        "--require-login", action="store_true", help="show what belongs to an account to that account only"
+        "--require-login",
+        action="store_true",
+        help="show what belongs to an account to that account only, and take events from the shop itself only",
     )
 
 

@@ -14,6 +14,7 @@ from legacy_monolith.tokens import Claims
 
 SESSION_COOKIE = "session"
 TOKEN_COOKIE = "shop_token"
+NOT_THE_SHOP = "this is for the shop itself, by a token of its own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,13 @@ class Callers:
             return Permit(everything=False, account_id=session.account_id)
         raise NotLoggedIn("log in first")
 
+    def check_shop(self, request: web.Request) -> None:
+        """Let nobody through but the shop's own parts, by a token that no customer has. Raises NotLoggedIn."""
+        if not self._required:
+            return
+        if self._keys is None or not tokens.is_of_shop(self._keys(), _bearer(request) or "", self._now()):
+            raise NotLoggedIn(NOT_THE_SHOP)
+
     def session(self, request: web.Request) -> Session | None:
         """Find the session of a request."""
         return sessions.find(self._reader, request.cookies.get(SESSION_COOKIE), self._now())
@@ -57,9 +65,16 @@ class Callers:
         """Read the token of a request: of its Authorization field (RFC 6750 section 2.1), or else of its cookie."""
         if self._keys is None:
             return None
-        scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
-        token = bearer.strip() if scheme.lower() == "bearer" else request.cookies.get(TOKEN_COOKIE, "")
+        token = _bearer(request)
+        if token is None:
+            token = request.cookies.get(TOKEN_COOKIE, "")
         return tokens.read(self._keys(), token, self._now())
+
+
+def _bearer(request: web.Request) -> str | None:
+    """The token of the Authorization field, if it has one."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def check_origin(request: web.Request) -> None:

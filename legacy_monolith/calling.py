@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 import aiohttp
 
 from legacy_monolith.backoff import Backoff
-from legacy_monolith.replies import Failed, Heard, Reply, Unsettled, judge
+from legacy_monolith.replies import LOCKED, Failed, Heard, Reply, Unsettled, judge, locked
 from legacy_monolith.saga_log import Pending
+from legacy_monolith.token_keys import KeySource, own_token
 
 MOST_AT_ONCE = 32  # calls; the others wait
 
@@ -18,6 +19,8 @@ _log = logging.getLogger(__name__)
 class Caller:
     """Makes the calls of the sagas. `proxy` is the address that stands before the services.
 
+    `keys` sign each call as the shop's own; services that let anybody in need none. Where a person waits (`attended`)
+    and there are none, a door that is locked is not tried again: it is for that person to bring the keys.
     `clock` gives seconds that only go up, `draw` gives numbers from [0, 1), `sleep` waits for so many seconds.
     """
 
@@ -26,7 +29,9 @@ class Caller:
         session: aiohttp.ClientSession,
         proxy: str,
         backoff: Backoff,
+        keys: KeySource | None,
         *,
+        attended: bool = False,
         call_within: float,
         clock: Callable[[], float],
         draw: Callable[[], float],
@@ -35,6 +40,8 @@ class Caller:
         self._session = session
         self._proxy = proxy
         self._backoff = backoff
+        self._keys = keys
+        self._attended = attended
         self._timeout = aiohttp.ClientTimeout(total=call_within)
         self._clock = clock
         self._draw = draw
@@ -62,7 +69,7 @@ class Caller:
             await self._sleep(pause)
 
     async def _ask(self, what: Pending) -> Reply | Unsettled:
-        headers = {"Content-Type": "application/json", "Idempotency-Key": what.key}
+        headers = {"Content-Type": "application/json", "Idempotency-Key": what.key} | own_token(self._keys)
         try:
             async with (
                 self._room,
@@ -79,6 +86,8 @@ class Caller:
             return Unsettled(f"no answer within {self._timeout.total:g} s")
         except (aiohttp.ClientError, OSError) as error:
             return Unsettled(f"{type(error).__name__}: {error}")
+        if heard.status == LOCKED:
+            return locked(heard, signed=self._keys is not None, attended=self._attended)
         return judge(what.step, heard)
 
 

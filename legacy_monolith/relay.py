@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
+from logging import INFO, WARNING
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +29,7 @@ from legacy_monolith.delivery import (
     next_step,
 )
 from legacy_monolith.outbox import Told
+from legacy_monolith.token_keys import KeySource, own_token
 from legacy_monolith.transactions import transaction
 
 _log = logging.getLogger(__name__)
@@ -56,7 +58,8 @@ class Parcel:
 class Relay:
     """Delivers the events of a database. All of its transactions are on a thread of its own.
 
-    `clock` gives seconds since the epoch, `draw` numbers from [0, 1).
+    `clock` gives seconds since the epoch, `draw` numbers from [0, 1); `keys` sign for consumers that let only the
+    shop in.
     """
 
     def __init__(
@@ -67,12 +70,14 @@ class Relay:
         *,
         clock: Callable[[], float],
         draw: Callable[[], float],
+        keys: KeySource | None,
     ) -> None:
         self._db = db
         self._session = session
         self._pace = pace
         self._clock = clock
         self._draw = draw
+        self._keys = keys
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="relay")
         self._timeout = aiohttp.ClientTimeout(total=pace.within)
 
@@ -119,7 +124,7 @@ class Relay:
             return soon, False
         heard = await self._post(step)
         if isinstance(heard, Absent):
-            _log.info("%s is away: %s", consumer, heard.text)
+            _log.log(WARNING if heard.locked else INFO, "%s is away: %s", consumer, heard.text)
             return 0.0, True
         await self._in_thread(self._settle, step, heard)
         return 0.0, False
@@ -156,6 +161,7 @@ class Relay:
 
     async def _post(self, what: Parcel) -> Taken | Spoiled | Absent:
         headers = {"Content-Type": "application/json", "Idempotency-Key": what.event.id}
+        headers |= own_token(self._keys)
         try:
             async with self._session.post(
                 what.to.url,
@@ -178,14 +184,19 @@ class Relay:
 
 @asynccontextmanager
 async def relaying(
-    database: Path, pace: Pace, *, clock: Callable[[], float], draw: Callable[[], float]
+    database: Path,
+    pace: Pace,
+    *,
+    clock: Callable[[], float],
+    draw: Callable[[], float],
+    keys: KeySource | None,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Deliver during the block. Raises UnusableDatabase."""
     with closing(open_existing(database)) as db:
         # What is lost in a power cut is how far the consumers are; they get it once more, and know it.
         db.execute("PRAGMA synchronous = NORMAL")
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-            task = asyncio.create_task(Relay(db, session, pace, clock=clock, draw=draw).run())
+            task = asyncio.create_task(Relay(db, session, pace, clock=clock, draw=draw, keys=keys).run())
             try:
                 yield task
             finally:

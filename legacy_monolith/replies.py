@@ -16,6 +16,7 @@ REFUSALS: dict[tuple[Step, int], type[Refused]] = {
     ("reserve", 409): OutOfStock,
     ("charge", 402): NotPaid,
 }
+LOCKED = 401  # the service takes us for a stranger, which says nothing about the step
 #: Of what a caller is to blame for (4xx), this may get better by itself: a route that is just being changed, a
 #: time limit, a crowd.
 PASSING = frozenset({404, 405, 408, 421, 425, 429})
@@ -74,6 +75,16 @@ def judge(step: Step, heard: Heard) -> Done | Refusal | Unsettled:
     if refusal is not None:
         return Refusal(refusal, _detail(heard.body) or f"{step} was refused")
     return Unsettled(text, hopeless=400 <= heard.status < 500 and heard.status not in PASSING)
+
+
+def locked(heard: Heard, *, signed: bool, attended: bool) -> Unsettled:
+    """Say what it means that a service has not let us in: keys may just be rotating, and the step is as it was.
+
+    `signed` says whether the call had a token, `attended` whether somebody waits who could mend that.
+    """
+    cause = "our --token-keys are not the service's" if signed else "we have no --token-keys to show one"
+    text = f"{heard.status} {_detail(heard.body)}".strip()
+    return Unsettled(f"{text}; {cause}", hopeless=attended and not signed)
 
 
 def _detail(body: bytes) -> str:

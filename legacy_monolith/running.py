@@ -21,6 +21,7 @@ from legacy_monolith.order_request import OrderRequest
 from legacy_monolith.placing import Move, Placing
 from legacy_monolith.saga import Rest
 from legacy_monolith.settings import Settings
+from legacy_monolith.token_keys import KeySource
 
 RETRY_SECONDS = 0.5  # after a transaction that failed, because somebody else had the database for too long
 
@@ -119,14 +120,25 @@ class OrderDesk:
 
 @asynccontextmanager
 async def open_desk(
-    db: sqlite3.Connection, thread: ThreadPoolExecutor, settings: Settings, reach: Callable[[str], None]
+    db: sqlite3.Connection,
+    thread: ThreadPoolExecutor,
+    settings: Settings,
+    reach: Callable[[str], None],
+    keys: KeySource | None,
+    *,
+    attended: bool = False,
 ) -> AsyncIterator[OrderDesk]:
-    """Open the desk; at the end of the block, what is under way is left for the next process."""
+    """Open the desk; at the end of the block, what is under way is left for the next process.
+
+    `keys` sign for the calls, `attended` says that somebody waits for them: see Caller.
+    """
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         caller = Caller(
             session,
             settings.proxy,
             settings.backoff,
+            keys,
+            attended=attended,
             call_within=settings.call_within,
             clock=time.monotonic,
             draw=random.random,

@@ -17,6 +17,7 @@ from legacy_monolith.errors import NotFound, WrongUse
 from legacy_monolith.order_request import MAX_ID
 from legacy_monolith.running import open_desk
 from legacy_monolith.saga import RULES, WAITING, Rest
+from legacy_monolith.token_keys import KeyFile
 
 
 def add_to(commands: "argparse._SubParsersAction[Any]", environment: Mapping[str, str]) -> None:
@@ -31,13 +32,19 @@ def add_to(commands: "argparse._SubParsersAction[Any]", environment: Mapping[str
     parser.add_argument("what", nargs="*", metavar="retry ORDER", help="retry what was given up for an order")
     parser.add_argument("--database", type=Path, required=True, metavar="FILE", help="the SQLite database")
     parser.add_argument("--json", action="store_true", help="list as JSON, for programs")
+    parser.add_argument(
+        "--token-keys",
+        type=Path,
+        metavar="FILE",
+        help="the keys of the shop, to sign the calls of a retry for services that require a login",
+    )
     settings.add_options(parser, environment)
 
 
 def run(options: argparse.Namespace) -> int:
     """Do what the command line says: 0 done, 1 a retry has failed, 2 the request is wrong.
 
-    Raises UnusableDatabase, or WrongUse for a request that cannot be understood.
+    Raises UnusableDatabase, UnusableKeys, or WrongUse for a request that cannot be understood.
     """
     match options.what:
         case []:
@@ -57,9 +64,10 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _retry(options: argparse.Namespace, order_id: int) -> int:
+    keys = KeyFile(options.token_keys) if options.token_keys else None
     with closing(open_existing(options.database)) as db, ThreadPoolExecutor(1) as thread:
         try:
-            rest = asyncio.run(_again(db, thread, settings.settings_of(options), order_id))
+            rest = asyncio.run(_again(db, thread, settings.settings_of(options), keys, order_id))
         except NotFound as error:
             raise WrongUse(str(error)) from error
         left = [letter for letter in saga_log.dead_letters(db) if letter.order_id == order_id]
@@ -71,9 +79,13 @@ def _retry(options: argparse.Namespace, order_id: int) -> int:
 
 
 async def _again(
-    db: sqlite3.Connection, thread: ThreadPoolExecutor, chosen: settings.Settings, order_id: int
+    db: sqlite3.Connection,
+    thread: ThreadPoolExecutor,
+    chosen: settings.Settings,
+    keys: KeyFile | None,
+    order_id: int,
 ) -> Rest:
-    async with open_desk(db, thread, chosen, faults.nothing) as desk:
+    async with open_desk(db, thread, chosen, faults.nothing, keys, attended=True) as desk:
         return await desk.again(order_id)
 
 

@@ -12,13 +12,14 @@ import logging
 import os
 import secrets
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from legacy_monolith.errors import UnusableKeys
-from legacy_monolith.tokens import LIFE, SKEW, Key, Keys
+from legacy_monolith.tokens import LIFE, SHOP, SKEW, Key, Keys, issue
 
 MOST_KEYS = 16
 MOST_BYTES = 16 * 1024
@@ -115,6 +116,14 @@ class KeyFile:
 
 
 KeySource = Callable[[], Keys]
+
+
+def own_token(keys: KeySource | None) -> dict[str, str]:
+    """Give the header field that opens the doors which are for the shop itself; without keys there is none.
+
+    It is good for five minutes (`tokens.LIFE`), so it is made anew for each attempt.
+    """
+    return {} if keys is None else {"Authorization": f"Bearer {issue(keys(), SHOP, int(time.time()))}"}
 
 
 def _key(name: str, value: Any) -> Key:

@@ -6,6 +6,9 @@ That is: the version, the key that signed, the account, when it was issued and w
 UTC), and the HMAC-SHA-256 (RFC 2104) of everything before the last dot, in base64url without padding (RFC 4648
 section 5). The version stands for the whole construction: a token says nothing of algorithms, so nobody can talk
 a reader into another one. `extracted/*` have readers of their own; tests/cases/tokens.json holds them all equal.
+
+The shop has a token too, for what only the shop itself may ask: it says `shop` in the place of the account, so it is
+nobody's login, and no login is one.
 """
 
 import hmac
@@ -13,15 +16,17 @@ import re
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 VERSION = "shop1"
 LIFE = 300  # seconds that a token is good for; none is ever good for longer
 SKEW = 30  # seconds by which clocks of two machines may differ
+SHOP: Literal["shop"] = "shop"  # in the place of the account
 LONGEST = 160  # characters
 MAX_ACCOUNT = 2**63 - 1
 
 _FORM = re.compile(
-    rf"{VERSION}\.(?P<key>[a-z0-9]{{1,16}})\.(?P<account>[1-9][0-9]{{0,18}})"
+    rf"{VERSION}\.(?P<key>[a-z0-9]{{1,16}})\.(?P<bearer>{SHOP}|[1-9][0-9]{{0,18}})"
     r"\.(?P<issued>[1-9][0-9]{0,11})\.(?P<expires>[1-9][0-9]{0,11})\.(?P<signature>[A-Za-z0-9_-]{43})",
     re.ASCII,
 )
@@ -45,21 +50,38 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says. Times are seconds since 1970."""
+    """What the token of an account says. Times are seconds since 1970."""
 
     account_id: int
     issued: int
     expires: int
 
 
-def issue(keys: Keys, account_id: int, now: int) -> str:
-    """Sign a token for an account, good from `now` for LIFE seconds."""
-    said = f"{VERSION}.{keys.current}.{account_id}.{now}.{now + LIFE}"
+def issue(keys: Keys, bearer: int | Literal["shop"], now: int) -> str:
+    """Sign a token for an account, or for the shop itself, good from `now` for LIFE seconds."""
+    said = f"{VERSION}.{keys.current}.{bearer}.{now}.{now + LIFE}"
     return f"{said}.{_signature(keys.each[keys.current].secret, said)}"
 
 
 def read(keys: Keys, token: str, now: int) -> Claims | None:
-    """Read a token. None when it is not ours, not whole, or not of this time; a caller is never told which."""
+    """Read the token of an account. None when it is not ours, not whole, not of this time, or no account's.
+
+    A caller is never told which.
+    """
+    said = _said(keys, token, now)
+    if said is None or said["bearer"] == SHOP or int(said["bearer"]) > MAX_ACCOUNT:
+        return None
+    return Claims(int(said["bearer"]), int(said["issued"]), int(said["expires"]))
+
+
+def is_of_shop(keys: Keys, token: str, now: int) -> bool:
+    """Say whether a token is the shop's own."""
+    said = _said(keys, token, now)
+    return said is not None and said["bearer"] == SHOP
+
+
+def _said(keys: Keys, token: str, now: int) -> re.Match[str] | None:
+    """The parts of a token that is to be believed now."""
     found = _FORM.fullmatch(token) if len(token) <= LONGEST else None
     key = keys.each.get(found["key"]) if found else None
     if found is None or key is None:
@@ -68,12 +90,10 @@ def read(keys: Keys, token: str, now: int) -> Claims | None:
     # As texts, for base64 has several spellings of the same bytes, and only one of them is ours.
     if not hmac.compare_digest(expected, found["signature"]):
         return None
-    claims = Claims(int(found["account"]), int(found["issued"]), int(found["expires"]))
-    if claims.account_id > MAX_ACCOUNT or not 0 < claims.expires - claims.issued <= LIFE:
+    issued, expires = int(found["issued"]), int(found["expires"])
+    if not 0 < expires - issued <= LIFE or (key.until is not None and now >= key.until):
         return None
-    if key.until is not None and now >= key.until:
-        return None
-    return claims if claims.issued - SKEW <= now < claims.expires + SKEW else None
+    return found if issued - SKEW <= now < expires + SKEW else None
 
 
 def _signature(secret: bytes, said: str) -> str:

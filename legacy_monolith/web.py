@@ -41,6 +41,7 @@ from legacy_monolith.order_request import MAX_ID, OrderRequest, parse
 from legacy_monolith.problems import answer_for
 from legacy_monolith.running import OrderDesk, open_desk
 from legacy_monolith.settings import Settings
+from legacy_monolith.token_keys import KeySource
 
 MAX_BODY = 64 * 1024
 
@@ -72,8 +73,9 @@ def make_app(
 ) -> web.Application:
     """Build the application on an open database; it does not close `writer`."""
     app = web.Application(middlewares=[_finish], client_max_size=MAX_BODY)
-    app.cleanup_ctx.append(_shop(writer, database, release, settings or Settings(), reach))
-    app.cleanup_ctx.append(front.lifetime(database, access or Access(), _write, _place))
+    let_in = access or Access()
+    app.cleanup_ctx.append(_shop(writer, database, release, settings or Settings(), reach, let_in.keys))
+    app.cleanup_ctx.append(front.lifetime(database, let_in, _write, _place))
     app.on_shutdown.append(front.leave)
     app.on_response_prepare.append(_name_release)
     app.add_routes(
@@ -189,6 +191,7 @@ async def place_order(request: web.Request) -> web.Response:
 async def take_event(request: web.Request) -> web.Response:
     """`POST /events`: what a service that has taken over stock or payments tells us, which has its effect once."""
     shop = request.app[SHOP]
+    request.app[FRONT].callers.check_shop(request)
     event = events.read(_object(await _body(request)))
     loop = asyncio.get_running_loop()
     outcome = await loop.run_in_executor(shop.writer_thread, inbox.handle, shop.writer, event)
@@ -242,13 +245,14 @@ def _shop(
     release: str,
     settings: Settings,
     reach: Callable[[str], None],
+    keys: KeySource | None,
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     async def lifetime(app: web.Application) -> AsyncIterator[None]:
         with (
             closing(open_reader(database)) as reader,
             ThreadPoolExecutor(max_workers=1, thread_name_prefix="orders") as thread,
         ):
-            async with open_desk(writer, thread, settings, reach) as desk:
+            async with open_desk(writer, thread, settings, reach, keys) as desk:
                 app[SHOP] = Shop(reader, writer, thread, release, desk)
                 desk.resume(saga_log.under_way(reader))
                 yield

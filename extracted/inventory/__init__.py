@@ -10,5 +10,5 @@ catalogue's business, and stays with the monolith. It sets goods aside for an or
 them, `POST /reservations/{order_id}/confirm`, and puts them back, `POST /reservations/{order_id}/release`: each
 once for an `Idempotency-Key`, which it remembers for a day. `--release v1` is the first attempt at the rewrite, with
 two mistakes that `releases` describes; `v2` has them mended. With `--require-login` only callers who have
-logged in see the stock: docs/shop-login.md says how they are recognised.
+logged in see the stock, and reservations are for the shop itself: docs/shop-login.md says how they are recognised.
 """

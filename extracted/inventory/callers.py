@@ -8,8 +8,9 @@ import logging
 import re
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import wraps
 from hashlib import sha256
 
 import aiohttp
@@ -17,7 +18,7 @@ from aiohttp import web
 
 from extracted.inventory import tokens
 from extracted.inventory.problems import LoginUnknown, NotLoggedIn
-from extracted.inventory.tokens import Claims, Key
+from extracted.inventory.tokens import Claims, KeySource
 
 PATIENCE = 1.0  # seconds that the monolith may take to answer
 AT_ONCE = 16  # questions to the monolith
@@ -33,7 +34,7 @@ _SESSION = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 class Login:
     """How callers are recognised: the keys of the tokens, and the monolith's URL to ask about sessions, or None."""
 
-    keys: Callable[[], Mapping[str, Key]]
+    keys: KeySource
     monolith: str | None
 
 
@@ -48,14 +49,22 @@ class Callers:
         """Let callers through who may read. Raises NotLoggedIn, and LoginUnknown when the monolith does not say."""
         if self._login is None:
             return
-        scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
-        token = bearer.strip() if scheme.lower() == "bearer" else request.cookies.get("shop_token", "")
+        token = _bearer(request)
+        if token is None:
+            token = request.cookies.get("shop_token", "")
         claims = tokens.read(self._login.keys(), token, int(time.time()))
         if claims is None and self._sessions is not None:
             cookie = request.cookies.get("session", "")
             claims = await self._sessions.find(cookie) if _SESSION.fullmatch(cookie) else None
         if claims is None:
             raise NotLoggedIn("log in first")
+
+    def check_shop(self, request: web.Request) -> None:
+        """Let nobody through but the shop's own parts, by a token that no customer has. Raises NotLoggedIn."""
+        if self._login is None:
+            return
+        if not tokens.is_of_shop(self._login.keys(), _bearer(request) or "", int(time.time())):
+            raise NotLoggedIn("this is for the shop itself, by a token of its own")
 
 
 class Sessions:
@@ -118,6 +127,25 @@ class Sessions:
 
 
 CALLERS = web.AppKey("callers", Callers)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def shop_only(handler: Handler) -> Handler:
+    """Lock a door: with a login, it answers to the shop's own parts only, and reads nothing of what others send."""
+
+    @wraps(handler)
+    async def behind(request: web.Request) -> web.StreamResponse:
+        request.app[CALLERS].check_shop(request)
+        return await handler(request)
+
+    return behind
+
+
+def _bearer(request: web.Request) -> str | None:
+    """The token of the Authorization field (RFC 6750 section 2.1), if it has one."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def lifetime(login: Login | None) -> Callable[[web.Application], AsyncIterator[None]]:

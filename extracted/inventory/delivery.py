@@ -100,15 +100,20 @@ class Spoiled:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """The consumer cannot be had; that says nothing about the event, and uses up no attempt of it."""
+    """The consumer cannot be had; that says nothing about the event, and uses up no attempt of it.
+
+    `locked`: it takes us for a stranger. Keys may just be rotating; if not, a person has to mend that.
+    """
 
     text: str
+    locked: bool = False
 
 
 HOPELESS = frozenset(
     {400, 413, 422}
 )  # malformed, too large, of a type or version that the consumer does not know
 AWAY = frozenset({502, 503, 504})
+LOCKED = 401
 
 
 def judge(status: int, detail: str) -> Taken | Spoiled | Absent:
@@ -116,4 +121,6 @@ def judge(status: int, detail: str) -> Taken | Spoiled | Absent:
     if 200 <= status < 300:
         return Taken()
     text = f"{status} {detail}".rstrip()
+    if status == LOCKED:
+        return Absent(text, locked=True)
     return Absent(text) if status in AWAY else Spoiled(text, status in HOPELESS)

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from extracted.inventory.delivery import Patience
 from extracted.inventory.relay import Pace, relaying
+from extracted.inventory.tokens import KeyFile
 
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -25,6 +26,12 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
         allow_abbrev=False,
     )
     parser.add_argument("--database", type=Path, required=True, metavar="FILE", help="the SQLite database")
+    parser.add_argument(
+        "--token-keys",
+        type=Path,
+        metavar="FILE",
+        help="the keys of the shop, to sign what is delivered to consumers that require a login",
+    )
     add_options(parser)
 
 
@@ -59,27 +66,37 @@ def pace_of(options: argparse.Namespace) -> Pace:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Deliver until told to stop. Raises UnusableDatabase."""
+    """Deliver until told to stop. Raises UnusableDatabase, UnusableKeys."""
     with suppress(KeyboardInterrupt, asyncio.CancelledError):
-        asyncio.run(_relay(options.database, pace_of(options)))
+        asyncio.run(_relay(options.database, pace_of(options), _keys(options)))
     return 0
 
 
 def beside(options: argparse.Namespace) -> Callable[[web.Application], AsyncIterator[None]]:
-    """Give what delivers while an application serves; its database work is on a thread of its own."""
+    """Give what delivers while an application serves; its database work is on a thread of its own.
+
+    Raises UnusableKeys.
+    """
+    keys = _keys(options)
 
     async def lifetime(_: web.Application) -> AsyncIterator[None]:
-        async with relaying(options.database, pace_of(options), clock=time.time, draw=random.random):
+        async with relaying(
+            options.database, pace_of(options), clock=time.time, draw=random.random, keys=keys
+        ):
             yield
 
     return lifetime
 
 
-async def _relay(database: Path, pace: Pace) -> None:
-    async with relaying(database, pace, clock=time.time, draw=random.random) as task:
+async def _relay(database: Path, pace: Pace, keys: KeyFile | None) -> None:
+    async with relaying(database, pace, clock=time.time, draw=random.random, keys=keys) as task:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         print(f"delivering the events of {database}", flush=True)
         await task
+
+
+def _keys(options: argparse.Namespace) -> KeyFile | None:
+    return KeyFile(options.token_keys) if options.token_keys else None
 
 
 def _seconds(text: str) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from extracted.inventory import callers, events, handling, metrics, records, requests, reserving
-from extracted.inventory.callers import CALLERS, Login
+from extracted.inventory.callers import CALLERS, Login, shop_only
 from extracted.inventory.problems import Malformed, NotFound, answer_for
 from extracted.inventory.releases import Release
 from extracted.inventory.writing import Writer, json_of
@@ -40,7 +40,8 @@ def make_app(
 ) -> web.Application:
     """Build the application on two open connections to its database; it does not close them.
 
-    `clock` gives seconds since the epoch; keys are forgotten by it. With `login`, strangers see nothing.
+    `clock` gives seconds since the epoch; keys are forgotten by it. With `login`, strangers see nothing, and
+    reservations and events are for the shop itself.
     """
     app = web.Application(middlewares=[_finish], client_max_size=MAX_BODY)
     app[SERVICE] = Service(reader, Writer(writer, clock), release)
@@ -52,11 +53,11 @@ def make_app(
             web.get("/metrics", metrics_text),
             web.get("/stock", stock),
             web.get("/stock/{sku}", stock_of_product),
-            web.post("/reservations", make_reservation),
-            web.get("/reservations/{order_id}", reservation),
-            web.post("/reservations/{order_id}/confirm", confirm_reservation),
-            web.post("/reservations/{order_id}/release", release_reservation),
-            web.post("/events", take_event),
+            web.post("/reservations", shop_only(make_reservation)),
+            web.get("/reservations/{order_id}", shop_only(reservation)),
+            web.post("/reservations/{order_id}/confirm", shop_only(confirm_reservation)),
+            web.post("/reservations/{order_id}/release", shop_only(release_reservation)),
+            web.post("/events", shop_only(take_event)),
         ]
     )
     return app

@@ -9,5 +9,6 @@ It answers `GET /payments/{payment_id}`, `GET /accounts/{account_id}/payments` a
 payments, `POST /payments`, and gives them back, `POST /payments/{payment_id}/refund`: each once for an
 `Idempotency-Key`, which it remembers for a day.
 `--release v1` is the first attempt at the rewrite, with a mistake that `releases` describes; `v2` has it mended.
-With `--require-login` an account sees its own payments only: docs/shop-login.md says how callers are recognised.
+With `--require-login` an account sees its own payments only, and payments are taken and given back for the shop itself
+only: docs/shop-login.md says how callers are recognised.
 """

@@ -5,6 +5,9 @@
 Version, key, account, issued, expires, and the HMAC-SHA-256 of all before the last dot. This reader is the service's
 own; tests/cases/tokens.json says what every reader of the shop's tokens must answer. The keys are in a file that the
 monolith rotates, and that is read anew whenever it changes.
+
+With `shop` in the place of the account it is the shop's own token, which opens the doors that are no customer's. The
+monolith shows one with every call. So does the relay of this service with what it delivers: it has the keys anyhow.
 """
 
 import hmac
@@ -13,8 +16,9 @@ import logging
 import os
 import re
 import stat
+import time
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +27,10 @@ LIFE = 300  # seconds; a token that claims to be good for longer is none
 SKEW = 30  # seconds by which the monolith's clock may differ from ours
 LONGEST = 160  # characters
 MOST_BYTES = 16 * 1024  # of the file
+SHOP = "shop"  # in the place of the account
 
 _FORM = re.compile(
-    r"shop1\.(?P<key>[a-z0-9]{1,16})\.(?P<account>[1-9][0-9]{0,18})"
+    r"shop1\.(?P<key>[a-z0-9]{1,16})\.(?P<bearer>shop|[1-9][0-9]{0,18})"
     r"\.(?P<issued>[1-9][0-9]{0,11})\.(?P<expires>[1-9][0-9]{0,11})\.(?P<signature>[A-Za-z0-9_-]{43})",
     re.ASCII,
 )
@@ -48,40 +53,76 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class Keys:
+    """All keys of the file by id, and the id of the one that signs."""
+
+    current: str
+    each: Mapping[str, Key]
+
+
+KeySource = Callable[[], Keys]
+
+
+@dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says. `expires` is in seconds since 1970."""
+    """What the token of an account says. `expires` is in seconds since 1970."""
 
     account_id: int
     expires: int
 
 
-def read(keys: Mapping[str, Key], token: str, now: int) -> Claims | None:
-    """Read a token; None when it is not the monolith's, not whole, or not of this time."""
+def read(keys: Keys, token: str, now: int) -> Claims | None:
+    """Read the token of an account; None when it is none, not the monolith's, not whole, or not of this time."""
+    found = _believed(keys, token, now)
+    if found is None or found["bearer"] == SHOP or int(found["bearer"]) >= 2**63:
+        return None
+    return Claims(int(found["bearer"]), int(found["expires"]))
+
+
+def is_of_shop(keys: Keys, token: str, now: int) -> bool:
+    """Say whether a token is the shop's own."""
+    found = _believed(keys, token, now)
+    return found is not None and found["bearer"] == SHOP
+
+
+def own_token(keys: KeySource | None) -> dict[str, str]:
+    """Give the header field that opens the doors of others to the shop's own parts; without keys there is none."""
+    if keys is None:
+        return {}
+    held, now = keys(), int(time.time())
+    said = f"shop1.{held.current}.{SHOP}.{now}.{now + LIFE}"
+    return {"Authorization": f"Bearer {said}.{_signature(held.each[held.current], said)}"}
+
+
+def _believed(keys: Keys, token: str, now: int) -> re.Match[str] | None:
     found = _FORM.fullmatch(token) if len(token) <= LONGEST else None
-    key = keys.get(found["key"]) if found else None
+    key = keys.each.get(found["key"]) if found else None
     if found is None or key is None or (key.until is not None and now >= key.until):
         return None
-    mac = hmac.digest(key.secret, token.rpartition(".")[0].encode(), "sha256")
-    if not hmac.compare_digest(urlsafe_b64encode(mac).rstrip(b"=").decode(), found["signature"]):
+    if not hmac.compare_digest(_signature(key, token.rpartition(".")[0]), found["signature"]):
         return None
-    account_id, issued, expires = (int(found[name]) for name in ("account", "issued", "expires"))
-    if account_id >= 2**63 or not 0 < expires - issued <= LIFE or not issued - SKEW <= now < expires + SKEW:
-        return None
-    return Claims(account_id, expires)
+    issued, expires = int(found["issued"]), int(found["expires"])
+    timely = 0 < expires - issued <= LIFE and issued - SKEW <= now < expires + SKEW
+    return found if timely else None
 
 
-def parse_keys(text: str) -> dict[str, Key]:
+def _signature(key: Key, said: str) -> str:
+    return urlsafe_b64encode(hmac.digest(key.secret, said.encode(), "sha256")).rstrip(b"=").decode()
+
+
+def parse_keys(text: str) -> Keys:
     """Read the text of the file of keys. Raises UnusableKeys."""
     try:
         data = json.loads(text)
         if data.keys() != {"current", "keys"} or not 1 <= len(data["keys"]) <= 16:
             raise ValueError
         keys = {name: _key(name, value) for name, value in data["keys"].items()}
-        if keys[data["current"]].until is not None:
+        current = data["current"]
+        if keys[current].until is not None:
             raise ValueError
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UnusableKeys("it does not hold the keys of the shop") from error
-    return keys
+    return Keys(current, keys)
 
 
 class KeyFile:
@@ -93,7 +134,7 @@ class KeyFile:
         self._seen = self._look()
         self._keys = self._load()
 
-    def __call__(self) -> Mapping[str, Key]:
+    def __call__(self) -> Keys:
         """Give the keys in force now; a look at the file costs a microsecond."""
         seen = self._look()
         if seen != self._seen:
@@ -111,7 +152,7 @@ class KeyFile:
             return None
         return found.st_ino, found.st_mtime_ns, found.st_size
 
-    def _load(self) -> dict[str, Key]:
+    def _load(self) -> Keys:
         path = self._path
         try:
             with path.open("rb") as file:

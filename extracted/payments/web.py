@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from extracted.payments import callers, charging, events, handling, metrics, records, requests
-from extracted.payments.callers import CALLERS, Login
+from extracted.payments.callers import CALLERS, Login, shop_only
 from extracted.payments.problems import NotFound, answer_for
 from extracted.payments.releases import Release
 from extracted.payments.writing import Writer, json_of
@@ -40,7 +40,8 @@ def make_app(
 ) -> web.Application:
     """Build the application on two open connections to its database; it does not close them.
 
-    `clock` gives seconds since the epoch; keys are forgotten by it. With `login`, accounts see their own payments only.
+    `clock` gives seconds since the epoch; keys are forgotten by it. With `login`, accounts see their own payments only,
+    and the rest is for the shop itself.
     """
     app = web.Application(middlewares=[_finish], client_max_size=MAX_BODY)
     app[SERVICE] = Service(reader, Writer(writer, clock), release)
@@ -52,9 +53,9 @@ def make_app(
             web.get("/metrics", metrics_text),
             web.get("/payments/{payment_id}", payment),
             web.get("/accounts/{account_id}/payments", account_payments),
-            web.post("/payments", charge),
-            web.post("/payments/{payment_id}/refund", refund),
-            web.post("/events", take_event),
+            web.post("/payments", shop_only(charge)),
+            web.post("/payments/{payment_id}/refund", shop_only(refund)),
+            web.post("/events", shop_only(take_event)),
         ]
     )
     return app

@@ -16,7 +16,25 @@ import pytest
 
 from legacy_monolith import token_keys, tokens
 from tests.support.shop_browser import Browser
-from tests.support.shop_services import Answer, Service, assert_one_line, bring_over, run, running
+from tests.support.shop_events import (
+    event,
+    events_of,
+    relay_of,
+    stock_2,
+    subscribe,
+    tell,
+    wait_until_delivered,
+)
+from tests.support.shop_services import (
+    Answer,
+    Service,
+    assert_one_line,
+    bring_over,
+    dump,
+    run,
+    running,
+    wait_until,
+)
 
 SERVICES = ("payments", "inventory")
 LOGIN = ("--require-login", "--token-keys")
@@ -191,6 +209,162 @@ def test_a_session_is_asked_about_once_and_then_remembered(world: World) -> None
     browser.log_out()
     assert world.monolith.ask("/accounts/7/payments", **mine).status == 401
     assert world.payments.ask("/accounts/7/payments", **mine).status == 200
+
+
+# -- doors that are for the shop itself ----------------------------------------------------------------------
+
+MONEY = {"amount": {"amount": 12.9, "currency": "EUR"}, "tax": {"amount": 0.84, "currency": "EUR"}}
+EVENT = event("StockChanged", 2, stock_2(reserved=0))
+DOORS = [
+    ("payments", "POST", "/payments"),
+    ("payments", "POST", "/payments/801/refund"),
+    ("payments", "POST", "/events"),
+    ("inventory", "POST", "/reservations"),
+    ("inventory", "GET", "/reservations/10801"),
+    ("inventory", "POST", "/reservations/10801/confirm"),
+    ("inventory", "POST", "/reservations/10801/release"),
+    ("inventory", "POST", "/events"),
+    ("monolith", "POST", "/events"),
+]
+
+
+def own(world: World, *, at: int | None = None) -> str:
+    return tokens.issue(token_keys.load(world.keys), tokens.SHOP, int(time()) if at is None else at)
+
+
+@pytest.mark.parametrize(("name", "method", "target"), DOORS)
+def test_a_door_of_the_shop_opens_to_its_own_token_and_to_no_other(
+    world: World, session: str, name: str, method: str, target: str
+) -> None:
+    service = world.monolith if name == "monolith" else world.service(name)
+    database = world.folder / (name if name != "monolith" else "shop.sqlite3")
+    before = dump(database)
+    forged = tokens.issue(token_keys.rotated(None, b"x" * 32, 0), tokens.SHOP, int(time()))
+    refused: list[dict[str, str]] = [
+        {},
+        {"Authorization": f"Bearer {world.token()}"},
+        {"Cookie": f"shop_token={world.token()}; session={session}"},
+        {"Cookie": f"shop_token={own(world)}"},  # no browser is the shop
+        {"Authorization": f"Basic {own(world)}"},
+        {"Authorization": f"Bearer {own(world, at=int(time()) - 1000)}"},
+        {"Authorization": f"Bearer {forged}"},
+        {"Authorization": f"Bearer {own(world).replace('.shop.', '.7.')}"},
+        {"Authorization": f"Bearer {world.token().replace('.7.', '.shop.')}"},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer shop"},
+    ]
+    for headers in refused:
+        answer = service.ask(target, method, b"{" if method == "POST" else None, **headers)
+        assert (answer.status, answer.headers["www-authenticate"]) == (401, 'Bearer realm="shop"')
+        assert answer.json["detail"] == "this is for the shop itself, by a token of its own"
+    assert dump(database) == before
+    mine = {"Authorization": f"bearer {own(world)}"}
+    answer = service.ask(target, method, b"{" if method == "POST" else None, **mine)
+    assert (answer.status, answer.json["detail"]) == (
+        (400, "the body is not JSON")
+        if method == "POST"
+        else (404, "there is no reservation for order 10801")
+    )
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_token_of_the_shop_is_no_account(world: World, name: str) -> None:
+    for headers in ({"Authorization": f"Bearer {own(world)}"}, {"Cookie": f"shop_token={own(world)}"}):
+        for side in (world.monolith, world.service(name)):
+            assert side.ask(OWN[name], **headers).status == 401
+    for side in (world.monolith, world.service(name)):  # what watches the shop has no token
+        assert [side.ask(target).status for target in ("/healthz", "/metrics")] == [200, 200]
+
+
+@pytest.mark.parametrize("name", [*SERVICES, "monolith"])
+def test_without_require_login_the_doors_are_open_as_ever(world: World, name: str, tmp_path: Path) -> None:
+    if name == "monolith":
+        options = ("legacy_monolith", "--database", tmp_path / "shop", "--token-keys", world.keys)
+    else:
+        options = (f"extracted.{name}", "--database", world.folder / name, "--token-keys", world.keys)
+    with running(*options) as service:
+        for headers in ({}, {"Authorization": "Bearer x"}):
+            assert service.ask("/events", "POST", b"{", **headers).status == 400
+
+
+def test_a_shop_that_requires_a_login_and_has_no_keys_lets_nobody_in_there(tmp_path: Path) -> None:
+    with running("legacy_monolith", "--database", tmp_path / "shop", "--require-login") as shop:
+        token = tokens.issue(token_keys.rotated(None, b"x" * 32, 0), tokens.SHOP, int(time()))
+        assert shop.ask("/events", "POST", EVENT, Authorization=f"Bearer {token}").status == 401
+
+
+def test_a_relay_delivers_to_locked_consumers_with_the_keys_and_gives_up_nothing_without(
+    world: World, tmp_path: Path
+) -> None:
+    shop = world.folder / "shop.sqlite3"
+    module = "legacy_monolith"
+    subscribe(module, shop, "payments", world.payments.port, "PaymentTaken")
+    subscribe(module, shop, "inventory", world.inventory.port, "StockChanged")
+    tell(shop, "StockChanged", 2, "TEA-001", stock_2(reserved=0))
+    with (tmp_path / "log").open("w") as log, relay_of(module, shop, log=log):
+        wait_until(lambda: (tmp_path / "log").read_text().count("inventory is away: 401") > 8)
+    assert "inventory is away: 401 this is for the shop itself, by a token of its own" in (
+        (tmp_path / "log").read_text()
+    )
+    assert events_of(module, shop)["dead_letters"] == []
+    assert any(each["events"] for each in events_of(module, shop)["consumers"])
+
+    others = tmp_path / "others.json"
+    token_keys.rotate(others, int(time()))
+    with (tmp_path / "log").open("w") as log, relay_of(module, shop, "--token-keys", others, log=log):
+        wait_until(lambda: "inventory is away: 401" in (tmp_path / "log").read_text())
+        others.unlink()
+        token_keys.rotate(others, int(time()))  # another file, and another wrong key: it is read anew
+        text = world.keys.read_text()
+        (tmp_path / "copy").write_text(text)
+        (tmp_path / "copy").chmod(0o600)
+        (tmp_path / "copy").replace(others)  # the keys of the shop come late, and no restart is needed
+        wait_until_delivered(module, shop)
+        run(module, "keys", "rotate", "--token-keys", world.keys)
+        tell(shop, "StockChanged", 2, "TEA-001", stock_2(reserved=0))
+        wait_until_delivered(module, shop)  # by the key of before, which is believed still
+    assert events_of(module, shop)["dead_letters"] == []
+
+
+TOLD = {"payments": ("PaymentTaken",), "inventory": ("StockChanged",)}
+
+
+def charge(world: World, payment_id: int) -> None:
+    body = {"payment_id": payment_id, "order_id": 10_000 + payment_id, "account_id": 7, "method": "card"}
+    body |= {"card": "tok_visa", "taken_at": "2026-04-01T12:00:00Z"} | MONEY
+    headers = {"Authorization": f"Bearer {own(world)}", "Idempotency-Key": f"charge-{payment_id}"}
+    assert world.payments.ask("/payments", "POST", body, **headers).status == 201
+
+
+def reserve(world: World, order_id: int) -> None:
+    body = {"order_id": order_id, "items": [{"sku": "TEA-001", "quantity": 1}]}
+    headers = {"Authorization": f"Bearer {own(world)}", "Idempotency-Key": f"reserve-{order_id}"}
+    assert world.inventory.ask("/reservations", "POST", body, **headers).status == 201
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_tells_a_locked_shop_with_the_same_keys(world: World, name: str) -> None:
+    module, database = f"extracted.{name}", world.folder / name
+    subscribe(module, database, "shop", world.monolith.port, *TOLD[name])
+    reserve(world, 10_990) if name == "inventory" else charge(world, 990)
+    with relay_of(module, database, "--token-keys", world.keys):
+        wait_until_delivered(module, database)
+    reserve(world, 10_991) if name == "inventory" else charge(world, 991)
+    # `serve --relay` signs as well, where it has the keys.
+    with running(module, "--database", database, *LOGIN, world.keys, "--relay"):
+        wait_until_delivered(module, database)
+    assert events_of(module, database)["dead_letters"] == []
+
+
+@pytest.mark.parametrize("module", ["legacy_monolith", *(f"extracted.{name}" for name in SERVICES)])
+@pytest.mark.parametrize("file", ["none.json", "open.json"])
+def test_a_relay_with_keys_that_cannot_be_used_is_one_line(
+    world: World, module: str, file: str, tmp_path: Path
+) -> None:
+    token_keys.rotate(tmp_path / "open.json", 1)
+    (tmp_path / "open.json").chmod(0o644)
+    database = world.folder / ("shop.sqlite3" if module == "legacy_monolith" else module.rsplit(".", 1)[1])
+    assert_one_line(run(module, "relay", "--database", database, "--token-keys", tmp_path / file), module)
 
 
 # -- a monolith that does not answer as it should ----------------------------------------------------------

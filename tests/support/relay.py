@@ -104,8 +104,9 @@ def _forward(relay: Relay, step: str, path: str, headers: dict[str, str], body: 
     port = relay.ports[service_of(step)]
     with closing(HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
         connection.putrequest("POST", path)
-        for name in ("Content-Type", "Content-Length", "Idempotency-Key"):
-            connection.putheader(name, headers[name])
+        for name in ("Content-Type", "Content-Length", "Idempotency-Key", "Authorization"):
+            if name in headers:
+                connection.putheader(name, headers[name])
         connection.endheaders(body[: len(body) // 2])
         relay.half(step)
         connection.send(body[len(body) // 2 :])

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tests.support.shop_services import ROOT, run, wait_until
 
@@ -52,11 +52,18 @@ def payment(number: int = 801) -> dict[str, Any]:
 
 
 @contextmanager
-def relay_of(module: str, database: Path, *options: object) -> Iterator["subprocess.Popen[str]"]:
-    """A relay of the events of a database."""
+def relay_of(
+    module: str, database: Path, *options: object, log: IO[str] | None = None
+) -> Iterator["subprocess.Popen[str]"]:
+    """A relay of the events of a database; what it says to its operator goes to `log`."""
     command = [sys.executable, "-m", module, "relay", "--database", database, *FAST, *options]
     process = subprocess.Popen(
-        [str(word) for word in command], cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, text=True
+        [str(word) for word in command],
+        cwd=ROOT,
+        env=os.environ,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
     )
     with process:
         try:

@@ -7,13 +7,15 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from legacy_monolith import token_keys
 from legacy_monolith.backoff import Backoff
 from legacy_monolith.calling import Caller
 from legacy_monolith.errors import NotPaid, OutOfStock
 from legacy_monolith.ports import Call
-from legacy_monolith.replies import Done, Failed, Heard, Refusal, Unsettled, judge
+from legacy_monolith.replies import Done, Failed, Heard, Refusal, Unsettled, judge, locked
 from legacy_monolith.saga import Step
 from legacy_monolith.saga_log import Pending
+from legacy_monolith.token_keys import KeySource
 
 PROBLEM = b'{"title": "Conflict", "detail": "5 of TEA-001 were ordered"}'
 
@@ -41,6 +43,16 @@ PROBLEM = b'{"title": "Conflict", "detail": "5 of TEA-001 were ordered"}'
 )
 def test_what_an_answer_means(step: Step, heard: Heard, means: object) -> None:
     assert judge(step, heard) == means
+
+
+@pytest.mark.parametrize(("signed", "cause"), [(True, "not the service's"), (False, "no --token-keys")])
+@pytest.mark.parametrize("attended", [True, False])
+def test_a_locked_door_says_nothing_about_the_step(signed: bool, attended: bool, cause: str) -> None:
+    heard = locked(Heard(401, b'{"detail": "no"}'), signed=signed, attended=attended)
+    assert heard.text.startswith("401 no; ")
+    assert cause in heard.text
+    # Only a person who has brought no keys is told at once; a shop may be given some, or they may be on their way.
+    assert heard.hopeless == (attended and not signed)
 
 
 BACKOFF = Backoff(first=0.1, most=2.0, retry_for=10.0, undo_for=100.0)
@@ -73,11 +85,13 @@ class Service:
 
     answers: list[web.Response] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    tokens: list[str | None] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     address: str = ""
 
     async def answer(self, request: web.Request) -> web.Response:
         self.keys.append(request.headers["Idempotency-Key"])
+        self.tokens.append(request.headers.get("Authorization"))
         self.bodies.append(await request.read())
         return self.answers.pop(0) if self.answers else web.Response(status=201)
 
@@ -111,10 +125,10 @@ class Time:
 async def ask(service: Service) -> AsyncIterator[Callable[..., Awaitable[tuple[object, Time]]]]:
     async with aiohttp.ClientSession() as session:
 
-        async def carry_out(address: str = "") -> tuple[object, Time]:
+        async def carry_out(address: str = "", keys: KeySource | None = None) -> tuple[object, Time]:
             time = Time()
             caller = Caller(
-                *(session, address or service.address, Backoff(retry_for=3.0)),
+                *(session, address or service.address, Backoff(retry_for=3.0), keys),
                 call_within=5.0,
                 clock=lambda: time.now,
                 draw=lambda: 0.5,
@@ -136,6 +150,18 @@ async def test_a_call_is_made_again_with_the_same_key_and_body(service: Service,
     assert service.keys == ["order-7:charge:1"] * 3
     assert service.bodies == [b'{"a": 1}'] * 3
     assert time.slept == [0.05, 1.0]
+
+
+async def test_each_attempt_is_signed_anew_with_the_keys_of_the_moment(service: Service, ask: Ask) -> None:
+    service.answers = [web.Response(status=401), web.Response(status=401)]
+    turns = iter([b"1" * 32, b"2" * 32, b"3" * 32])
+    reply, _ = await ask(keys=lambda: token_keys.rotated(None, next(turns), 0))
+    assert reply == Done()
+    assert len(set(service.tokens)) == 3
+    assert all(token and token.startswith("Bearer shop1.k1.shop.") for token in service.tokens)
+    service.tokens.clear()
+    await ask()
+    assert service.tokens == [None]
 
 
 async def test_a_step_is_given_up_when_patience_ends(service: Service, ask: Ask) -> None:

@@ -22,11 +22,16 @@ CASES = json.loads((Path(__file__).parents[1] / "cases" / "tokens.json").read_te
 KEYS = json.dumps(CASES["keys"])
 NOW = 1_767_225_600
 
-#: Reader -> (keys as text, token, now) -> the account.
-READERS: dict[str, Callable[[str, str, int], Any]] = {
-    "monolith": lambda keys, token, now: tokens.read(token_keys.parse(keys), token, now),
-    "payments": lambda keys, token, now: payments.read(payments.parse_keys(keys), token, now),
-    "inventory": lambda keys, token, now: inventory.read(inventory.parse_keys(keys), token, now),
+#: Reader -> (how it reads keys, the token of an account, and the shop's own).
+READERS: dict[str, tuple[Callable[[str], Any], Callable[..., Any], Callable[..., bool]]] = {
+    "monolith": (token_keys.parse, tokens.read, tokens.is_of_shop),
+    "payments": (payments.parse_keys, payments.read, payments.is_of_shop),
+    "inventory": (inventory.parse_keys, inventory.read, inventory.is_of_shop),
+}
+OWN: dict[str, tuple[Callable[[str], Any], Callable[[Any], dict[str, str]]]] = {
+    "monolith": (token_keys.parse, token_keys.own_token),
+    "payments": (payments.parse_keys, payments.own_token),
+    "inventory": (inventory.parse_keys, inventory.own_token),
 }
 PARSERS: dict[str, tuple[Callable[[str], Any], type[Exception]]] = {
     "monolith": (token_keys.parse, UnusableKeys),
@@ -40,8 +45,13 @@ FILES: dict[str, tuple[Callable[[Path], Any], type[Exception]]] = {
 }
 
 
-def account(reader: str, token: str, now: int = NOW, keys: str = KEYS) -> int | None:
-    claims = READERS[reader](keys, token, now)
+def account(reader: str, token: str, now: int = NOW, keys: str = KEYS) -> int | str | None:
+    """The account whose token it is, or "shop" when it is the shop's own: never both."""
+    parse, read, is_of_shop = READERS[reader]
+    claims = read(parse(keys), token, now)
+    if is_of_shop(parse(keys), token, now):
+        assert claims is None
+        return "shop"
     return claims.account_id if claims else None
 
 
@@ -66,6 +76,17 @@ def test_every_reader_takes_the_same_files_of_keys(reader: str, case: dict[str, 
 
 def test_the_first_token_of_the_cases_is_the_one_that_the_shop_issues() -> None:
     assert tokens.issue(token_keys.parse(KEYS), 7, NOW) == CASES["tokens"][0]["token"]
+
+
+@pytest.mark.parametrize("signer", OWN)
+@pytest.mark.parametrize("reader", READERS)
+def test_whoever_holds_the_keys_may_sign_for_the_shop(signer: str, reader: str) -> None:
+    parse, own_token = OWN[signer]
+    assert own_token(None) == {}
+    scheme, token = own_token(lambda: parse(KEYS))["Authorization"].split(" ")
+    issued, expires = (int(part) for part in token.split(".")[3:5])
+    assert (scheme, token.split(".")[1:3], expires - issued) == ("Bearer", ["k2", "shop"], LIFE)
+    assert account(reader, token, issued) == "shop"
 
 
 @pytest.mark.parametrize("reader", READERS)
