@@ -13,6 +13,7 @@ from legacy_monolith import accounts, in_transaction, orders, over_http, saga_lo
 from legacy_monolith.errors import NotFound, NotReached, Refused
 from legacy_monolith.order_request import OrderRequest
 from legacy_monolith.ports import Call, PaymentsPort, StockPort, Where
+from legacy_monolith.reasons import for_customer
 from legacy_monolith.replies import Done, Failed, Refusal, Reply
 from legacy_monolith.saga import (
     FORWARD,
@@ -37,7 +38,10 @@ PAYMENTS: dict[Where, PaymentsPort] = {"local": in_transaction.PAYMENTS, "http":
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What a transaction has come to: a call to make, or rest. `refusal` says why there will be no order."""
+    """What a transaction has come to: a call to make, or rest.
+
+    `refusal` says why there will be no order, in words for the customer.
+    """
 
     order_id: int
     next: Pending | Rest
@@ -104,14 +108,16 @@ class Placing:
             saga = saga_log.find(self._db, order_id)
             assert saga is not None
             log = saga_log.entries(self._db, order_id)
-            self._come_to(saga, state_of(log), at)
+            state = state_of(log)
+            self._come_to(saga, state, at)
+            refusal = for_customer(saga.refusal, state) if saga.refusal else None
             match decide(log):
                 case Begin() as begin:
                     self._begin(saga, begin, at, written)
                 case GoOn(_, number):
-                    return Move(order_id, saga_log.pending(self._db, order_id, number), saga.refusal)
+                    return Move(order_id, saga_log.pending(self._db, order_id, number), refusal)
                 case Rest() as rest:
-                    return Move(order_id, rest, saga.refusal)
+                    return Move(order_id, rest, refusal)
 
     def _begin(self, saga: Saga, begin: Begin, at: str, written: list[Entry]) -> None:
         order_id, step = saga.draft.order_id, begin.step

@@ -7,6 +7,7 @@ from legacy_monolith import drafts, errors, money
 from legacy_monolith.drafts import Draft
 from legacy_monolith.errors import Refused
 from legacy_monolith.ports import Call, Where
+from legacy_monolith.reasons import for_customer
 from legacy_monolith.saga import ENDS, Entry, State, Step
 
 LATER_SCHEMA = (
@@ -64,7 +65,10 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Saga:
-    """An order that is being placed in steps. `refusal` says why it will be none, once that is known."""
+    """An order that is being placed in steps.
+
+    `refusal` says why it will be none, once that is known, in words for those who run the shop.
+    """
 
     draft: Draft
     places: Places
@@ -218,7 +222,7 @@ def order_shown(db: sqlite3.Connection, order_id: int) -> dict[str, object] | No
         "order_id": order_id,
         "account_id": draft.account_id,
         "status": "cancelled" if saga.refusal else "pending",
-        "reason": str(saga.refusal) if saga.refusal else None,
+        "reason": str(for_customer(saga.refusal, saga.state)) if saga.refusal else None,
         "placed_at": draft.at,
         "total": money.to_wire(draft.total_cents),
         "tax": money.to_wire(draft.tax_cents),

@@ -71,7 +71,7 @@ PURE = (
     ),
     *(f"strangler/http/{name}.py" for name in ("headers", "trace")),
     *(f"strangler/console/{name}.py" for name in ("curl", "ruling", "detail")),
-    *(f"legacy_monolith/{name}.py" for name in ("saga", "replies", "backoff", "drafts", "money")),
+    *(f"legacy_monolith/{name}.py" for name in ("saga", "replies", "reasons", "backoff", "drafts", "money")),
     *(f"legacy_monolith/{name}.py" for name in ("delivery", "versions", "events")),
     *(
         f"extracted/{service}/{name}.py"

@@ -1,5 +1,6 @@
 """The storefront where placing an order takes long: it is pending on its page, and its stream tells how it ends."""
 
+import re
 import threading
 from collections.abc import Iterator
 
@@ -8,7 +9,7 @@ from lxml import html
 
 from tests.support.events import Stream, stream
 from tests.support.left import open_sockets
-from tests.support.relay import Say
+from tests.support.relay import Drop, Say
 from tests.support.shop_browser import Browser
 from tests.support.shop_services import run, wait_until
 from tests.support.shop_world import World, taken_apart
@@ -98,3 +99,29 @@ def test_a_refusal_of_a_service_is_told_on_the_page(world: World) -> None:
         assert page.status == 402
         assert html.fromstring(page.body).xpath("//p[@role='alert']/text()") == ["The card was declined."]
         world.wait_for_the_end()
+
+
+@pytest.mark.parametrize("instead", [Say(500, b'{"detail": "Traceback at 10.0.0.7"}'), Drop()])
+def test_a_customer_never_sees_what_went_wrong_inside(world: World, instead: Exception) -> None:
+    def fail(step: str) -> None:
+        if step == "charge":
+            raise instead
+
+    world.relay.before = fail
+    with world.monolith("--retry-for", 0.2) as monolith:
+        browser = Browser(monolith.port)
+        browser.log_in()
+        page = browser.buy("TEA-003", 1, "tok_visa")
+        unreached = "A part of the shop could not be reached, so the order was cancelled; "
+        assert page.status == 503
+        (alert,) = html.fromstring(page.body).xpath("//p[@role='alert']/text()")
+        assert alert == f"{unreached}whatever was charged is given back."
+        world.wait_for_the_end()
+        order_id = max(world.books().ended)
+        shown = browser.ask(f"/shop/orders/{order_id}")
+        (refusal,) = html.fromstring(shown.body).xpath("//p[@class='refusal']/text()")
+        assert refusal == f"{unreached}you are charged nothing."
+        for each in (page, shown, browser.ask(f"/orders/{order_id}")):
+            assert not re.search("Traceback|10.0.0.7|Error|Disconnected|charge failed", each.text)
+        code, _, log = monolith.stop()
+        assert (code, "charge failed after" in log) == (0, True)  # those who run the shop are told
