@@ -15,9 +15,12 @@ from aiohttp import web
 
 from legacy_monolith import catalogue
 from legacy_monolith.errors import NotFound
-from legacy_monolith.front import FRONT, find_order
+from legacy_monolith.front import FRONT, find_order, status_of
 
-COLUMNS = ("order_id", "placed_at", "line", "sku", "name", "quantity", "unit_price", "line_total", "currency")
+COLUMNS = (
+    *("order_id", "placed_at", "line", "sku", "name", "quantity", "unit_price", "line_total", "currency"),
+    "status",  # came later, so it is the last: who reads by position goes on
+)
 
 #: What begins a formula (OWASP, CSV Injection), the full-width forms too; and our own mark, to tell it apart.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
@@ -57,7 +60,8 @@ async def order_as_csv(request: web.Request) -> web.Response:
     order = find_order(front.reader, int(text)) if known else None
     if order is None or not permit.covers(order["account_id"]):
         raise NotFound(f"there is no order {text}")
-    rows = (COLUMNS, *(_row(front.reader, order, line) for line in order["lines"]))
+    status = status_of(front.reader, order)
+    rows = (COLUMNS, *((*_row(front.reader, order, line), status) for line in order["lines"]))
     return web.Response(
         body=to_csv(rows).encode(),
         headers={

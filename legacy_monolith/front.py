@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from legacy_monolith import orders, saga_log
+from legacy_monolith import orders, progress, saga_log
 from legacy_monolith.access import Access
 from legacy_monolith.callers import Callers
 from legacy_monolith.database import open_reader
@@ -51,10 +51,27 @@ def find_order(reader: sqlite3.Connection, order_id: int) -> dict[str, Any] | No
 
 
 def orders_of(reader: sqlite3.Connection, account_id: int, most: int) -> list[dict[str, Any]]:
-    """List the latest orders of an account, latest first: what is being placed, and then `most` of the others."""
-    shown = [find_order(reader, order_id) for order_id in saga_log.under_way(reader)]
-    mine = [each for each in shown if each and each["account_id"] == account_id and "status" in each]
-    return [*reversed(mine), *orders.of_account(reader, account_id, most)]
+    """List the `most` latest orders of an account, latest first, also what is being placed or was cancelled.
+
+    Each with its `status`.
+    """
+    unplaced = [find_order(reader, order_id) for order_id in saga_log.of_account(reader, account_id, most)]
+    shown: dict[int, dict[str, Any]] = {each["order_id"]: each for each in unplaced if each}
+    # Read later, so that what is confirmed meanwhile is in both, and not in neither.
+    shown |= {each["order_id"]: each for each in orders.of_account(reader, account_id, most)}
+    latest = sorted(shown.values(), key=lambda each: -each["order_id"])[:most]
+    return [each | {"status": status_of(reader, each)} for each in latest]
+
+
+def status_of(reader: sqlite3.Connection, order: dict[str, Any]) -> str:
+    """Say how far an order has come, be it none yet or the warehouse's already."""
+    return progress.steps(reader, order)[-1].status
+
+
+def latest_order(reader: sqlite3.Connection, account_id: int) -> int:
+    """Give the latest order of an account that is promised, or may be soon; 0 when there is none."""
+    pending = saga_log.latest_pending(reader, account_id) or 0
+    return max(pending, *(int(each["order_id"]) for each in orders.of_account(reader, account_id, 1)), 0)
 
 
 def now() -> int:

@@ -5,6 +5,7 @@ placed is a draft, and has no row yet.
 """
 
 import sqlite3
+from typing import Any
 
 from legacy_monolith import accounts, catalogue, money, outbox, payments
 from legacy_monolith.drafts import Draft, Line
@@ -134,7 +135,7 @@ def find(db: sqlite3.Connection, order_id: int) -> dict[str, object] | None:
     }
 
 
-def of_account(db: sqlite3.Connection, account_id: int, most: int) -> list[dict[str, object]]:
+def of_account(db: sqlite3.Connection, account_id: int, most: int) -> list[dict[str, Any]]:
     """List the `most` latest orders of an account, latest first: their id, time and total."""
     rows = db.execute(
         """SELECT order_id, placed_at, total_cents FROM orders WHERE account_id = ?

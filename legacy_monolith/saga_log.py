@@ -24,6 +24,9 @@ LATER_SCHEMA = (
         ended_at TEXT
     )""",
     "CREATE INDEX IF NOT EXISTS sagas_under_way ON sagas (order_id) WHERE ended_at IS NULL",
+    # What an account has ordered that is no order, or not yet one.
+    """CREATE INDEX IF NOT EXISTS sagas_of_account ON sagas (json_extract(draft, '$.account_id'), order_id)
+        WHERE state <> 'confirmed'""",
     """CREATE TABLE IF NOT EXISTS saga_log (
         order_id INTEGER NOT NULL REFERENCES sagas,
         entry INTEGER NOT NULL,
@@ -210,6 +213,25 @@ def begun_at(db: sqlite3.Connection, order_id: int) -> str:
     """Say when the saga of an order began, as the API shows a time."""
     row: tuple[str] = db.execute("SELECT begun_at FROM sagas WHERE order_id = ?", (order_id,)).fetchone()
     return row[0]
+
+
+def of_account(db: sqlite3.Connection, account_id: int, most: int) -> list[int]:
+    """List what an account has ordered that is no order, or not yet one: the `most` latest, latest first."""
+    return [order_id for order_id, _ in _unplaced(db, account_id, most)]
+
+
+def latest_pending(db: sqlite3.Connection, account_id: int) -> int | None:
+    """Give the latest of these that may still become an order."""
+    return next((order_id for order_id, refusal in _unplaced(db, account_id, -1) if refusal is None), None)
+
+
+def _unplaced(db: sqlite3.Connection, account_id: int, most: int) -> sqlite3.Cursor:
+    return db.execute(
+        """SELECT order_id, refusal FROM sagas
+        WHERE json_extract(draft, '$.account_id') = ? AND state <> 'confirmed'
+        ORDER BY order_id DESC LIMIT ?""",
+        (account_id, most),
+    )
 
 
 def order_shown(db: sqlite3.Connection, order_id: int) -> dict[str, object] | None:

@@ -21,7 +21,7 @@ from legacy_monolith.errors import (
     Refused,
     TooMany,
 )
-from legacy_monolith.front import FRONT, find_order, now, orders_of
+from legacy_monolith.front import FRONT, find_order, latest_order, now, orders_of
 from legacy_monolith.order_request import MAX_ID, Item, OrderRequest
 from legacy_monolith.problems import status_of
 from legacy_monolith.visits import Visit, drop_session, go_to, page, set_cookie, set_session
@@ -111,11 +111,9 @@ async def buy(visit: Visit) -> web.Response:
 
 
 async def own_orders(visit: Visit) -> web.Response:
-    """`GET /shop/orders`: the caller's orders, latest first."""
-    reader = visit.front.reader
-    found = orders_of(reader, visit.caller.account_id, MOST_ORDERS)
-    shown = [each | {"status": progress.steps(reader, each)[-1].status} for each in found]
-    return visit.render("orders", orders=shown, most=MOST_ORDERS)
+    """`GET /shop/orders`: the caller's orders, latest first, and what has become of each."""
+    found = orders_of(visit.front.reader, visit.caller.account_id, MOST_ORDERS)
+    return visit.render("orders", orders=found, most=MOST_ORDERS)
 
 
 async def own_order(visit: Visit) -> web.Response:
@@ -208,8 +206,7 @@ def _product(visit: Visit, refusal: Refused | None = None) -> web.Response:
 
 def _latest_order(visit: Visit) -> int:
     """Give the id of the caller's latest order; 0 when there is none."""
-    latest = orders_of(visit.front.reader, visit.session.account_id, 1) if visit.session else []
-    return max((each["order_id"] for each in latest), default=0)
+    return latest_order(visit.front.reader, visit.session.account_id) if visit.session else 0
 
 
 def _wanted(account_id: int, sku: str, fields: dict[str, str]) -> OrderRequest:

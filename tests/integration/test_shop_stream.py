@@ -56,6 +56,8 @@ def test_an_order_is_a_file_that_spreadsheets_open(shop: Service, order: int) ->
     assert [row["name"] for row in rows] == [shop.ask(f"/products/{row['sku']}").json["name"] for row in rows]
     assert sum(float(row["line_total"]) for row in rows) == pytest.approx(shown["total"]["amount"])
     assert {row["currency"] for row in rows} == {"EUR"}
+    assert list(rows[0])[-1] == "status"
+    assert {row["status"] for row in rows} == {"confirmed"}
 
 
 def test_the_same_address_gives_json_or_csv_as_is_asked(shop: Service, order: int) -> None:
