@@ -30,6 +30,7 @@ LATER_SCHEMA = (
     *(*outbox.LATER_SCHEMA, *deliveries.LATER_SCHEMA, *inbox.LATER_SCHEMA),
 )
 BUSY_SECONDS = 2.0
+CLEAN = 1  # the version of a file that has nothing in it that was deleted
 
 
 def open_writer(path: Path, fill: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
@@ -72,6 +73,9 @@ def _prepare(db: sqlite3.Connection, path: Path, fill: Callable[[sqlite3.Connect
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")  # an order that was confirmed survives a power cut
     db.execute("PRAGMA foreign_keys = ON")
+    # What is deleted is gone: overwritten in the file, and cut off the log when that begins anew.
+    db.execute("PRAGMA secure_delete = ON")
+    db.execute("PRAGMA journal_size_limit = 0")
     with transaction(db):
         if _is_new(db):  # asked again under the lock: another process may have been first
             for statement in SCHEMA:
@@ -79,9 +83,21 @@ def _prepare(db: sqlite3.Connection, path: Path, fill: Callable[[sqlite3.Connect
             _bring_up_to_date(db)
             fill(db)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {CLEAN}")
         _check_ours(db, path)
         _bring_up_to_date(db)
         _begin_history(db)
+        if saga_log.sweep_cards(db):
+            db.execute("PRAGMA user_version = 0")
+    if db.execute("PRAGMA user_version").fetchone() != (CLEAN,):
+        _clean(db)
+
+
+def _clean(db: sqlite3.Connection) -> None:
+    """Write the file anew: earlier releases overwrote nothing, so free room in it may hold cards."""
+    db.execute("VACUUM")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.execute(f"PRAGMA user_version = {CLEAN}")
 
 
 def _bring_up_to_date(db: sqlite3.Connection) -> None:

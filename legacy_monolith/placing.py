@@ -18,6 +18,7 @@ from legacy_monolith.replies import Done, Failed, Refusal, Reply
 from legacy_monolith.saga import (
     FORWARD,
     RULES,
+    UNCHARGED,
     WAITING,
     Begin,
     Entry,
@@ -173,6 +174,8 @@ class Placing:
             accounts.spend(self._db, order_id)
         elif state not in RULES:
             accounts.let_go(self._db, order_id)
+        if state not in UNCHARGED:
+            saga_log.forget_card(self._db, order_id)
         saga_log.come_to(self._db, order_id, state, at)
 
     def _write(

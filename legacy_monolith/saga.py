@@ -58,6 +58,8 @@ WAITING: Mapping[State, State] = {
     "holding": "releasing",
     "owing-and-holding": "refunding",
 }
+#: Where the charge is still to come, or under way: only there is the card needed.
+UNCHARGED: frozenset[State] = frozenset({"placed", "reserved"})
 ENDS: frozenset[State] = frozenset({"confirmed", "cancelled"})
 
 

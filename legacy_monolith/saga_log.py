@@ -8,7 +8,10 @@ from legacy_monolith.drafts import Draft
 from legacy_monolith.errors import Refused
 from legacy_monolith.ports import Call, Where
 from legacy_monolith.reasons import for_customer
-from legacy_monolith.saga import ENDS, Entry, State, Step
+from legacy_monolith.saga import ENDS, UNCHARGED, Entry, State, Step
+
+REMOVED = "removed"  # stands in the place of a card that is not needed any more
+_HAS_CARD = f"json_extract(draft, '$.card') <> '{REMOVED}'"
 
 LATER_SCHEMA = (
     # Every order that was not placed in one transaction. `state` is what the log says, for those who list sagas.
@@ -27,6 +30,9 @@ LATER_SCHEMA = (
     # What an account has ordered that is no order, or not yet one.
     """CREATE INDEX IF NOT EXISTS sagas_of_account ON sagas (json_extract(draft, '$.account_id'), order_id)
         WHERE state <> 'confirmed'""",
+    # The sagas that have a card in their draft still.
+    f"""CREATE INDEX IF NOT EXISTS sagas_with_card ON sagas (order_id)
+        WHERE {_HAS_CARD}""",
     """CREATE TABLE IF NOT EXISTS saga_log (
         order_id INTEGER NOT NULL REFERENCES sagas,
         entry INTEGER NOT NULL,
@@ -136,6 +142,25 @@ def come_to(db: sqlite3.Connection, order_id: int, state: State, at: str) -> Non
         "UPDATE sagas SET state = ?, ended_at = ? WHERE order_id = ?",
         (state, at if state in ENDS else None, order_id),
     )
+
+
+def forget_card(db: sqlite3.Connection, order_id: int) -> None:
+    """Take the card out of the draft of an order and out of the call that has charged it, or was to."""
+    for table, column in (("sagas", "draft"), ("saga_log", "body")):
+        db.execute(
+            f"""UPDATE {table} SET {column} = json_set({column}, '$.card', '{REMOVED}')
+            WHERE order_id = ? AND json_extract({column}, '$.card') IS NOT NULL""",
+            (order_id,),
+        )
+
+
+def sweep_cards(db: sqlite3.Connection) -> int:
+    """Forget the cards that an earlier release has left behind; gives of how many orders."""
+    rows = db.execute(f"SELECT order_id, state FROM sagas WHERE {_HAS_CARD}").fetchall()
+    left = [order_id for order_id, state in rows if state not in UNCHARGED]
+    for order_id in left:
+        forget_card(db, order_id)
+    return len(left)
 
 
 def refuse(db: sqlite3.Connection, order_id: int, refusal: Refused) -> None:
