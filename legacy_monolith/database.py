@@ -9,6 +9,7 @@ from legacy_monolith import (
     catalogue,
     deliveries,
     inbox,
+    order_keys,
     orders,
     outbox,
     passwords,
@@ -26,6 +27,7 @@ SCHEMA = (*catalogue.SCHEMA, *stock.SCHEMA, *accounts.SCHEMA, *payments.SCHEMA, 
 # What was added when there were databases already: to an old file as to a new one.
 LATER_SCHEMA = (
     *(*stock.LATER_SCHEMA, *accounts.LATER_SCHEMA, *orders.LATER_SCHEMA, *saga_log.LATER_SCHEMA),
+    *order_keys.LATER_SCHEMA,
     *(*passwords.SCHEMA, *sessions.SCHEMA, *progress.SCHEMA),
     *(*outbox.LATER_SCHEMA, *deliveries.LATER_SCHEMA, *inbox.LATER_SCHEMA),
 )

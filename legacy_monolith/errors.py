@@ -20,6 +20,10 @@ class UnknownReference(Refused):
     """The request is well formed, yet speaks of a product or an account that does not exist."""
 
 
+class KeyReused(Refused):
+    """The key of an order belongs to another order of the account."""
+
+
 class OutOfStock(Refused):
     """There is less in the warehouses than was ordered."""
 

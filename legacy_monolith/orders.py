@@ -7,12 +7,13 @@ placed is a draft, and has no row yet.
 import sqlite3
 from typing import Any
 
-from legacy_monolith import accounts, catalogue, money, outbox, payments
+from legacy_monolith import accounts, catalogue, money, order_keys, outbox, payments
 from legacy_monolith.drafts import Draft, Line
-from legacy_monolith.errors import UnknownReference
+from legacy_monolith.errors import NotPaid, OutOfStock, UnknownReference
 from legacy_monolith.in_transaction import PAYMENTS, STOCK
+from legacy_monolith.order_keys import Known
 from legacy_monolith.order_request import Item, OrderRequest
-from legacy_monolith.transactions import next_id, transaction
+from legacy_monolith.transactions import next_id, savepoint, transaction
 
 SCHEMA = (
     """CREATE TABLE orders (
@@ -52,6 +53,24 @@ def place(db: sqlite3.Connection, wanted: OrderRequest, at: str) -> int:
     """
     with transaction(db):
         return place_within(db, wanted, at)
+
+
+def place_once(db: sqlite3.Connection, wanted: OrderRequest, key: str, at: str) -> tuple[Known, bool]:
+    """Place an order unless its key is known; what the key stands for, and whether it has for some time.
+
+    A refusal is kept like an order. Raises UnknownReference, after which the key is free, and KeyReused.
+    """
+    with transaction(db):
+        known = order_keys.find(db, key, wanted, at)
+        if known is not None:
+            return known, True
+        try:
+            with savepoint(db):
+                known = Known(place_within(db, wanted, at))
+        except (OutOfStock, NotPaid) as refusal:
+            known = Known(None, refusal)
+        order_keys.keep(db, key, wanted, known, at)
+        return known, False
 
 
 def place_within(db: sqlite3.Connection, wanted: OrderRequest, at: str) -> int:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from legacy_monolith import accounts, in_transaction, orders, over_http, saga_log
+from legacy_monolith import accounts, in_transaction, order_keys, orders, over_http, saga_log
 from legacy_monolith.errors import NotFound, NotReached, Refused
+from legacy_monolith.order_keys import Known
 from legacy_monolith.order_request import OrderRequest
 from legacy_monolith.ports import Call, PaymentsPort, StockPort, Where
 from legacy_monolith.reasons import for_customer
@@ -64,9 +65,17 @@ class Placing:
     def begin(self, wanted: OrderRequest, at: str) -> Move:
         """Begin to place an order. `at` is a time as the API shows it. Raises UnknownReference."""
         with self._recorded() as written:
-            draft = orders.prepare(self._db, wanted, at)
-            saga_log.start(self._db, draft, self._places, at)
-            return self._advance(draft.order_id, at, written)
+            return self._start(wanted, at, written)
+
+    def begin_once(self, wanted: OrderRequest, key: str, at: str) -> Move | Known:
+        """Begin to place an order unless its key is known. Raises UnknownReference, KeyReused."""
+        with self._recorded() as written:
+            known = order_keys.find(self._db, key, wanted, at)
+            if known is not None:
+                return known
+            move = self._start(wanted, at, written)
+            order_keys.keep(self._db, key, wanted, Known(move.order_id), at)
+            return move
 
     def resume(self, order_id: int, at: str) -> Move:
         """Go on with a saga where its log ends."""
@@ -90,6 +99,11 @@ class Placing:
             step: Step = "release" if saga.state == "holding" else "refund"
             self._write(order_id, step, "again", at, written)
             return self._advance(order_id, at, written)
+
+    def _start(self, wanted: OrderRequest, at: str, written: list[Entry]) -> Move:
+        draft = orders.prepare(self._db, wanted, at)
+        saga_log.start(self._db, draft, self._places, at)
+        return self._advance(draft.order_id, at, written)
 
     @contextmanager
     def _recorded(self) -> Iterator[list[Entry]]:

@@ -10,6 +10,7 @@ from aiohttp import web
 from legacy_monolith.errors import (
     Contradiction,
     Forbidden,
+    KeyReused,
     Malformed,
     NotFound,
     NotLoggedIn,
@@ -33,6 +34,7 @@ _STATUS: dict[type[Refused], HTTPStatus] = {
     OutOfStock: HTTPStatus.CONFLICT,
     OutOfTurn: HTTPStatus.CONFLICT,
     UnknownReference: HTTPStatus.UNPROCESSABLE_ENTITY,
+    KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotReached: HTTPStatus.SERVICE_UNAVAILABLE,
     TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
     TooMany: HTTPStatus.SERVICE_UNAVAILABLE,

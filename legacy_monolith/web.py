@@ -37,9 +37,10 @@ from legacy_monolith.database import open_reader
 from legacy_monolith.errors import Malformed, NotFound, UnknownReference
 from legacy_monolith.export import order_as_csv, wants_csv
 from legacy_monolith.front import FRONT, find_order
+from legacy_monolith.order_keys import key_of
 from legacy_monolith.order_request import MAX_ID, OrderRequest, parse
 from legacy_monolith.problems import answer_for
-from legacy_monolith.running import OrderDesk, open_desk
+from legacy_monolith.running import OrderDesk, Placed, open_desk
 from legacy_monolith.settings import Settings
 from legacy_monolith.token_keys import KeySource
 
@@ -173,14 +174,27 @@ async def payment(request: web.Request) -> web.Response:
 
 
 async def place_order(request: web.Request) -> web.Response:
-    """`POST /orders`: all or nothing; 202 when that takes longer than a caller should wait."""
+    """`POST /orders`: all or nothing, and once for each Idempotency-Key.
+
+    202 when that takes longer than a caller should wait.
+    """
     shop, permit = request.app[SHOP], _permit(request)
+    key = key_of(request.headers.get("Idempotency-Key"))
     wanted = parse(await _body(request))
     if not permit.everything:
         check_origin(request)
     if not permit.covers(wanted.account_id):
         raise UnknownReference(f"there is no account {wanted.account_id}")
-    placed = await shop.desk.place(wanted)
+    placed = await shop.desk.place(wanted, key)
+    response = _placed(shop, placed)
+    if placed.again:
+        response.headers["Idempotency-Replayed"] = "true"
+    return response
+
+
+def _placed(shop: Shop, placed: Placed) -> web.Response:
+    if placed.refusal or placed.order_id is None:
+        return answer_for(placed.refusal or NotFound("there is no such order"))
     show = saga_log.order_shown if placed.pending else orders.find
     response = _answer(show(shop.reader, placed.order_id), cache_control="private, no-cache")
     response.set_status(202 if placed.pending else 201)
@@ -236,7 +250,10 @@ async def _write(app: web.Application, work: Callable[..., T], *arguments: objec
 
 async def _place(app: web.Application, wanted: OrderRequest) -> int:
     """Place an order; its id, also when it is pending still. Raises Refused."""
-    return (await app[SHOP].desk.place(wanted)).order_id
+    placed = await app[SHOP].desk.place(wanted)
+    if placed.refusal or placed.order_id is None:
+        raise placed.refusal or NotFound("there is no such order")
+    return placed.order_id
 
 
 def _shop(
