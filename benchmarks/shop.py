@@ -1,14 +1,16 @@
 """The shop under load and faults: `python -m benchmarks.shop --orders 10000 --seed 7`.
 
-Stock and payments are services behind the proxy. While callers order, the services are killed, slowed and
-partitioned at random, from a seed. In the end the books must agree, no order may be stuck, and no caller may have
-seen a 5xx. Bounded by the number of orders; exit code 1 when something does not add up.
+Stock and payments are services behind the proxy. While callers order, the services and the monolith are killed,
+slowed and partitioned at random, from a seed. A caller whose answer is lost with the monolith asks again, with the
+same key. In the end the books must agree, no order may be stuck or placed twice, and every caller must have an answer
+below 500. Bounded by the number of orders; exit code 1 when something does not add up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import re
 import signal
 import statistics
@@ -39,18 +41,25 @@ EXTRACTED = ["payments", "inventory"]
 USUAL = {"monolith": 8001, "payments": 8002, "inventory": 8003}
 READY_WITHIN = 60.0
 ENDED_WITHIN = 120.0
+ASKED_FOR = 120.0  # how long a caller asks again
 
 _LISTENS = re.compile(rb"listening on http://127\.0\.0\.1:(\d+)")
 
 
 @dataclass
 class Outcome:
-    """What a run has come to. Times are in seconds."""
+    """What a run has come to. Times are in seconds.
+
+    `statuses` are the answers that callers have kept, `broken` those after which they asked again: 0 for none.
+    """
 
     before: Books
     after: Books
+    orders: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
-    faults: Counter[str] = field(default_factory=Counter)
+    broken: Counter[int] = field(default_factory=Counter)
+    promised: list[int] = field(default_factory=list)  # the orders of all 201
+    faults: Counter[tuple[str, str]] = field(default_factory=Counter)  # of which kind, at which service
     took: list[float] = field(default_factory=list)
     seconds: float = 0.0
     to_the_end: float = 0.0
@@ -59,7 +68,13 @@ class Outcome:
         """Everything that should not be."""
         found = shop_books.disagreements(self.before, self.after)
         found += [f"{count} callers got {status}" for status, count in self.statuses.items() if status >= 500]
-        return found + [f"{self.statuses[0]} callers got no answer"] * bool(self.statuses[0])
+        found += [f"{self.statuses[0]} callers got no answer"] * bool(self.statuses[0])
+        begun = self.after.ended.keys() - self.before.ended.keys()
+        found += [f"{self.orders} orders were wanted, {len(begun)} begun"] * (len(begun) != self.orders)
+        twice = [number for number, count in Counter(self.promised).items() if count > 1]
+        found += [f"orders {twice} were promised to two callers"] * bool(twice)
+        unkept = [number for number in self.promised if number not in self.after.totals]
+        return found + [f"orders {unkept} were promised and are none"] * bool(unkept)
 
 
 class Service:
@@ -113,12 +128,12 @@ async def run(
     async with AsyncExitStack() as stack:
         services, wires, proxy = await _open(stack, folder, Random(number + 2))
         before = shop_books.read(folder)
-        outcome = Outcome(before, before)
+        outcome = Outcome(before, before, orders)
         stop = asyncio.Event()
         faults = asyncio.create_task(_fail(services, wires, Random(number), outcome.faults, stop))
         began = time.monotonic()
         async with _session(callers) as session:
-            wishes = iter([_wish(random) for random in [Random(number + 1)] for _ in range(orders)])
+            wishes = enumerate([_wish(random) for random in [Random(number + 1)] for _ in range(orders)])
             ask = partial(_order, session, f"{proxy}/orders", wishes, outcome, advance)
             await asyncio.gather(*(ask() for _ in range(callers)))
         outcome.seconds = time.monotonic() - began
@@ -153,14 +168,15 @@ async def _open(
     for name in EXTRACTED:
         await _import(name, folder)
         services[name] = Service(f"extracted.{name}", ports[name], folder / name)
-        wires[name] = Wire(ports[name], random)
         stack.push_async_callback(services[name].kill)
         await services[name].start()
+    for name in USUAL:
+        wires[name] = Wire(ports[name], random)
         await stack.enter_async_context(wires[name].listening())
         behind[name] = wires[name].port
     proxy = await stack.enter_async_context(_proxy(folder, table(behind)))
     options = ("--stock", "http", "--payments", "http", "--proxy", proxy, "--call-within", "2")
-    monolith = Service("legacy_monolith", ports["monolith"], folder / "shop", *options)
+    monolith = services["monolith"] = Service("legacy_monolith", ports["monolith"], folder / "shop", *options)
     stack.push_async_callback(monolith.kill)
     await monolith.start()
     return services, wires, proxy
@@ -201,16 +217,16 @@ async def _fail(
     services: dict[str, Service],
     wires: dict[str, Wire],
     random: Random,
-    count: Counter[str],
+    count: Counter[tuple[str, str]],
     stop: asyncio.Event,
 ) -> None:
     """Do one fault after the other until told to stop; then all is well again."""
-    for fault in plan(random, EXTRACTED):
+    for fault in plan(random, list(USUAL)):
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), fault.after)
         if stop.is_set():
             return
-        count[fault.kind] += 1
+        count[fault.kind, fault.service] += 1
         service, wire = services[fault.service], wires[fault.service]
         if fault.kind == "killed":
             await service.kill()
@@ -242,20 +258,35 @@ def _wish(random: Random) -> dict[str, object]:
 async def _order(
     session: aiohttp.ClientSession,
     url: str,
-    wishes: Iterator[dict[str, object]],
+    wishes: Iterator[tuple[int, dict[str, object]]],
     outcome: Outcome,
     advance: Callable[[], object],
 ) -> None:
-    for wish in wishes:
+    for number, wish in wishes:
         began = time.monotonic()
-        try:
-            async with session.post(url, json=wish) as answer:
-                await answer.read()
-                outcome.statuses[answer.status] += 1
-        except (aiohttp.ClientError, TimeoutError):
-            outcome.statuses[0] += 1
+        while True:
+            status, kept = await _ask(session, url, wish, f"wish-{number}", outcome)
+            if kept or time.monotonic() - began > ASKED_FOR:
+                break
+            outcome.broken[status] += 1
+            await asyncio.sleep(0.1)
+        outcome.statuses[status] += 1
         outcome.took.append(time.monotonic() - began)
         advance()
+
+
+async def _ask(
+    session: aiohttp.ClientSession, url: str, wish: dict[str, object], key: str, outcome: Outcome
+) -> tuple[int, bool]:
+    """Ask once; the status, 0 for none, and whether it says what has become of the order."""
+    try:
+        async with session.post(url, json=wish, headers={"Idempotency-Key": key}) as answer:
+            body = await answer.read()
+    except (aiohttp.ClientError, TimeoutError):
+        return 0, False
+    if answer.status == 201:
+        outcome.promised.append(json.loads(body)["order_id"])
+    return answer.status, answer.status < 500 or "Idempotency-Replayed" in answer.headers
 
 
 @click.command()
@@ -281,8 +312,12 @@ def _figures(outcome: Outcome, orders: int, seed: int) -> Iterator[str]:
     cuts = statistics.quantiles(outcome.took, n=100) if len(outcome.took) > 1 else [0.0] * 99
     yield f"seed {seed}: {orders} orders in {outcome.seconds:.1f} s, the last saga {outcome.to_the_end:.1f} s later"
     yield f"answers: {', '.join(f'{count} x {status}' for status, count in sorted(outcome.statuses.items()))}"
+    broken = ", ".join(f"{count} x {status or 'none'}" for status, count in sorted(outcome.broken.items()))
+    yield f"lost with the monolith, and asked for again with the same key: {broken or 'none'}"
     yield f"sagas: {', '.join(f'{count} {state}' for state, count in sorted(ended.items()))}"
-    yield f"faults: {', '.join(f'{count} {kind}' for kind, count in sorted(outcome.faults.items()))}"
+    for name in USUAL:
+        met = sorted((kind, count) for (kind, service), count in outcome.faults.items() if service == name)
+        yield f"faults of {name}: {', '.join(f'{count} {kind}' for kind, count in met) or 'none'}"
     yield f"time to an answer: p50 {cuts[49]:.3f} s, p99 {cuts[98]:.3f} s, most {max(outcome.took):.1f} s"
     sold = (outcome.after.reserved - outcome.before.reserved).total()
     yield f"stock sold {sold}; charged less refunded {sum(outcome.after.charged.values()) / 100:.2f} EUR"
