@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: install demo test lint bench browser pictures clean lock
+.PHONY: install demo test lint bench browser redis pictures clean lock
 
 install: $(STAMP)
 
@@ -29,7 +29,7 @@ demo: install
 	@$(BIN)/python -m demo $(if $(KEEP),--keep) $(if $(UNTIL),--until $(UNTIL)) $(ARGS)
 
 # On every core, up to four; the tests of a file stay together, for some share what they have started.
-test: lint browser
+test: lint browser redis
 	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 # The console is tested in a real browser. Where we may, we install it; elsewhere we say what is missing.
@@ -42,6 +42,16 @@ browser:
 	fi
 	@{ $(CHROMIUM); } >/dev/null 2>&1 || \
 	  echo "No Chromium here, so the console is not tested in a browser. On Debian: apt-get install chromium" >&2
+
+# Events by Redis Streams are tested against a real Redis, in the same manner.
+redis:
+	@if command -v redis-server >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	  echo "Installing Redis ..."; \
+	  apt-get update -qq >/dev/null 2>&1; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null 2>&1 || true; \
+	fi
+	@command -v redis-server >/dev/null 2>&1 || \
+	  echo "No redis-server here, so events by Redis Streams are not tested. On Debian: apt-get install redis-server" >&2
 
 # New pictures for docs/images, from the running demo.
 pictures: install browser

@@ -16,6 +16,7 @@ import uvloop
 from legacy_monolith import __doc__ as about
 from legacy_monolith import (
     access,
+    consume_command,
     events_command,
     faults,
     operating,
@@ -61,6 +62,8 @@ def _serve(options: argparse.Namespace) -> int:
         )
         if options.relay:
             app.cleanup_ctx.append(relay_command.beside(options))
+        if options.consume:
+            app.cleanup_ctx.append(consume_command.beside(options))
         try:
             uvloop.run(serve(app, options.host, options.port))
         except OSError as error:
@@ -80,11 +83,14 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    commands = parser.add_subparsers(dest="command", metavar="{serve,sagas,events,relay,price,keys,order}")
+    commands = parser.add_subparsers(
+        dest="command", metavar="{serve,sagas,events,relay,consume,price,keys,order}"
+    )
     _add_serve(commands)
     sagas_command.add_to(commands, os.environ)
     events_command.add_to(commands)
     relay_command.add_to(commands)
+    consume_command.add_to(commands)
     price_command.add_to(commands)
     operating.add_commands(commands)
     return parser
@@ -109,6 +115,7 @@ def _add_serve(commands: "argparse._SubParsersAction[_Parser]") -> None:
     access.add_options(parser)
     parser.add_argument("--relay", action="store_true", help="deliver the events too, as `relay` does")
     relay_command.add_options(parser)
+    consume_command.add_options(parser)
     settings.add_options(parser, os.environ)
 
 
@@ -134,6 +141,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "sagas": sagas_command.run,
     "events": events_command.run,
     "relay": relay_command.run,
+    "consume": consume_command.run,
     "price": price_command.run,
     **dict.fromkeys(operating.COMMANDS, operating.run),
 }

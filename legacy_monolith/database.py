@@ -6,6 +6,7 @@ from pathlib import Path
 
 from legacy_monolith import (
     accounts,
+    arrivals,
     catalogue,
     deliveries,
     inbox,
@@ -16,6 +17,7 @@ from legacy_monolith import (
     payments,
     progress,
     saga_log,
+    sent,
     sessions,
     stock,
 )
@@ -30,6 +32,7 @@ LATER_SCHEMA = (
     *order_keys.LATER_SCHEMA,
     *(*passwords.SCHEMA, *sessions.SCHEMA, *progress.SCHEMA),
     *(*outbox.LATER_SCHEMA, *deliveries.LATER_SCHEMA, *inbox.LATER_SCHEMA),
+    *(*sent.LATER_SCHEMA, *arrivals.LATER_SCHEMA),
 )
 BUSY_SECONDS = 2.0
 CLEAN = 1  # the version of a file that has nothing in it that was deleted

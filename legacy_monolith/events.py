@@ -6,9 +6,11 @@
 Members that are not known are left alone, so that there may be more of them one day without a new version.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from legacy_monolith import money
@@ -78,6 +80,22 @@ class Event:
     sequence: int
     at: str
     body: Body
+
+
+def object_of(body: bytes) -> dict[str, Any]:
+    """Read what came as JSON: an object, its fractions as Decimal. Raises Malformed."""
+    try:
+        data = json.loads(body, parse_float=Decimal)
+    except (ValueError, RecursionError, ArithmeticError) as error:
+        raise Malformed("the body is not JSON") from error
+    if not isinstance(data, dict):
+        raise Malformed("the body must be an object")
+    return data
+
+
+def is_id(text: str) -> bool:
+    """Say whether an event may have this id."""
+    return _ID.fullmatch(text) is not None
 
 
 def read(data: dict[str, Any]) -> Event:

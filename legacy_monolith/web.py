@@ -8,10 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
@@ -206,7 +205,7 @@ async def take_event(request: web.Request) -> web.Response:
     """`POST /events`: what a service that has taken over stock or payments tells us, which has its effect once."""
     shop = request.app[SHOP]
     request.app[FRONT].callers.check_shop(request)
-    event = events.read(_object(await _body(request)))
+    event = events.read(events.object_of(await _body(request)))
     loop = asyncio.get_running_loop()
     outcome = await loop.run_in_executor(shop.writer_thread, inbox.handle, shop.writer, event)
     return _answer({"id": event.id, "outcome": outcome}, cache_control="no-store")
@@ -300,16 +299,6 @@ async def _body(request: web.Request) -> bytes:
         return await request.read()
     except (web.RequestPayloadError, BadHttpMessage) as error:
         raise Malformed("the body is not well-formed HTTP") from error
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        data = json.loads(body, parse_float=Decimal)
-    except (ValueError, RecursionError, ArithmeticError) as error:
-        raise Malformed("the body is not JSON") from error
-    if not isinstance(data, dict):
-        raise Malformed("the body must be an object")
-    return data
 
 
 def _id(request: web.Request, kind: str) -> int:

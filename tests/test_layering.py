@@ -72,11 +72,11 @@ PURE = (
     *(f"strangler/http/{name}.py" for name in ("headers", "trace")),
     *(f"strangler/console/{name}.py" for name in ("curl", "ruling", "detail")),
     *(f"legacy_monolith/{name}.py" for name in ("saga", "replies", "reasons", "backoff", "drafts", "money")),
-    *(f"legacy_monolith/{name}.py" for name in ("delivery", "versions", "events")),
+    *(f"legacy_monolith/{name}.py" for name in ("delivery", "versions", "events", "stream")),
     *(
         f"extracted/{service}/{name}.py"
         for service in ("payments", "inventory")
-        for name in ("delivery", "versions", "events")
+        for name in ("delivery", "versions", "events", "stream")
     ),
     *(
         f"strangler/evidence/{name}.py"

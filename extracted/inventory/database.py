@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from extracted.inventory import deliveries, handling, outbox
+from extracted.inventory import arrivals, deliveries, handling, outbox, sent
 from extracted.inventory.transactions import transaction
 
 APPLICATION_ID = 0x494E5659  # "INVY", in the header of the file: https://www.sqlite.org/fileformat.html
@@ -53,6 +53,8 @@ LATER_SCHEMA = (
     *handling.LATER_SCHEMA,
     *outbox.LATER_SCHEMA,
     *deliveries.LATER_SCHEMA,
+    *sent.LATER_SCHEMA,
+    *arrivals.LATER_SCHEMA,
 )
 BUSY_SECONDS = 5.0
 

@@ -5,9 +5,10 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from extracted.inventory import outbox, versions
+from extracted.inventory import outbox, sent, versions
 from extracted.inventory.delivery import Head, Waiting
 from extracted.inventory.outbox import Told
+from extracted.inventory.stream import Entry, shown
 
 LATER_SCHEMA = (
     # All events up to `cursor` are delivered, given up, of no interest, or in `deliveries`.
@@ -52,7 +53,7 @@ class Lag:
     """How far a consumer is behind."""
 
     consumer: str
-    url: str
+    url: str  # as people may see it
     types: tuple[str, ...]
     cursor: int
     events: int  # that it should have and has not; dead letters are none of them
@@ -72,7 +73,13 @@ class DeadEvent:
 
 
 def subscribe(db: sqlite3.Connection, consumer: str, url: str, types: Mapping[str, int]) -> None:
-    """Enter a consumer, or change where and what it takes. A new one gets the whole history."""
+    """Enter a consumer, or change where and what it takes. A new one gets the whole history.
+
+    What lies in a stream unacknowledged goes to the new place too.
+    """
+    known = subscription(db, consumer)
+    if known and known.url != url:
+        send_again(db, consumer)
     db.execute(
         """INSERT INTO subscriptions (consumer, url, types) VALUES (?, ?, ?)
         ON CONFLICT DO UPDATE SET (url, types) = (excluded.url, excluded.types)""",
@@ -82,6 +89,7 @@ def subscribe(db: sqlite3.Connection, consumer: str, url: str, types: Mapping[st
 
 def unsubscribe(db: sqlite3.Connection, consumer: str) -> bool:
     """Forget a consumer, and what waits for it; False when there is none of that name."""
+    sent.forget(db, consumer)
     for table in ("deliveries", "dead_events"):
         db.execute(f"DELETE FROM {table} WHERE consumer = ?", (consumer,))
     return db.execute("DELETE FROM subscriptions WHERE consumer = ?", (consumer,)).rowcount > 0
@@ -133,9 +141,29 @@ def body(db: sqlite3.Connection, event: Told, of: Subscription) -> str:
 
 
 def taken(db: sqlite3.Connection, consumer: str, sequence: int) -> None:
-    """Write down that a consumer has an event."""
+    """Write down that a consumer has an event, or that its stream has."""
     db.execute("DELETE FROM deliveries WHERE consumer = ? AND sequence = ?", (consumer, sequence))
     _pass(db, consumer, sequence)
+
+
+def put(db: sqlite3.Connection, consumer: str, sequence: int, entry: Entry, after: Entry | None) -> None:
+    """Write down that an event lies in its consumer's stream, `after` the entry that was the newest then.
+
+    If another one is by now, another relay was quicker or the stream was lost; the event will be put there again.
+    """
+    if sent.newest(db, consumer) == after:
+        sent.note(db, consumer, sequence, entry)
+        taken(db, consumer, sequence)
+
+
+def send_again(db: sqlite3.Connection, consumer: str) -> int | None:
+    """Go back to the first event that lies in a stream unacknowledged, if there is one; gives its number."""
+    first = sent.forget(db, consumer)
+    if first is not None:
+        db.execute(
+            "UPDATE subscriptions SET cursor = min(cursor, ?) WHERE consumer = ?", (first - 1, consumer)
+        )
+    return first
 
 
 def put_off(
@@ -190,22 +218,22 @@ def lags(db: sqlite3.Connection) -> list[Lag]:
     return [_lag(db, each) for each in subscriptions(db)]
 
 
-def untaken(db: sqlite3.Connection) -> int:
-    """Count the events that somebody, or everybody, has not taken; dead letters are among them."""
-    return max((each.events + each.dead for each in lags(db)), default=outbox.last(db))
-
-
 def _lag(db: sqlite3.Connection, of: Subscription) -> Lag:
     passed = waiting(db, of.consumer)
-    first = head(db, of)
-    oldest = min([each.sequence for each in passed] + ([first.sequence] if first else []), default=None)
+    first, unread = head(db, of), sent.oldest(db, of.consumer)
+    oldest = min(
+        [each.sequence for each in passed]
+        + ([first.sequence] if first else [])
+        + ([unread[0]] if unread else []),
+        default=None,
+    )
     (dead,) = db.execute("SELECT count(*) FROM dead_events WHERE consumer = ?", (of.consumer,)).fetchone()
     return Lag(
         consumer=of.consumer,
-        url=of.url,
+        url=shown(of.url),
         types=tuple(f"{name}@{version}" for name, version in sorted(of.types.items())),
         cursor=of.cursor,
-        events=len(passed) + outbox.count_after(db, of.cursor, of.types),
+        events=len(passed) + outbox.count_after(db, of.cursor, of.types) + sent.count(db, of.consumer),
         since=outbox.at_sequence(db, oldest).at if oldest is not None else None,
         dead=dead,
     )
@@ -213,3 +241,8 @@ def _lag(db: sqlite3.Connection, of: Subscription) -> Lag:
 
 def _pass(db: sqlite3.Connection, consumer: str, sequence: int) -> None:
     db.execute("UPDATE subscriptions SET cursor = max(cursor, ?) WHERE consumer = ?", (sequence, consumer))
+
+
+def untaken(db: sqlite3.Connection) -> int:
+    """Count the events that somebody, or everybody, has not taken; dead letters are among them."""
+    return max((each.events + each.dead for each in lags(db)), default=outbox.last(db))

@@ -8,6 +8,8 @@ it delivered after all, it comes late.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from extracted.inventory.stream import Entry
+
 MOST_WAITING = 1_000  # events that wait while others go on; with more than that, all wait
 
 
@@ -87,7 +89,9 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The consumer has it: now, or since an earlier attempt."""
+    """The consumer has it: now, or since an earlier attempt. With an `entry`, it lies in the consumer's stream."""
+
+    entry: Entry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +106,24 @@ class Spoiled:
 class Absent:
     """The consumer cannot be had; that says nothing about the event, and uses up no attempt of it.
 
-    `locked`: it takes us for a stranger. Keys may just be rotating; if not, a person has to mend that.
+    `wrong`: we, or the consumer, are set up wrongly. Keys may just be rotating; if not, a person has to mend that.
     """
 
     text: str
-    locked: bool = False
+    wrong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The consumer's stream has lost what was put there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The consumer has acknowledged all of its stream up to `through`, but for `pending`."""
+
+    through: Entry
+    pending: frozenset[Entry]
 
 
 HOPELESS = frozenset(
@@ -122,5 +139,5 @@ def judge(status: int, detail: str) -> Taken | Spoiled | Absent:
         return Taken()
     text = f"{status} {detail}".rstrip()
     if status == LOCKED:
-        return Absent(text, locked=True)
+        return Absent(text, wrong=True)
     return Absent(text) if status in AWAY else Spoiled(text, status in HOPELESS)

@@ -4,18 +4,25 @@ import argparse
 import json
 import re
 import sqlite3
+import sys
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from extracted.inventory import deliveries, versions
+from extracted.inventory import arrivals, arriving, deliveries, versions
+from extracted.inventory import stream as streams
+from extracted.inventory.arrivals import DeadArrival
 from extracted.inventory.database import open_existing
+from extracted.inventory.delivery import Taken
+from extracted.inventory.optional import check_redis
 from extracted.inventory.problems import WrongUse
 from extracted.inventory.transactions import transaction
 
 PROGRAM = "python -m extracted.inventory"
+
+MOST_SHOWN = 2_000  # characters of an event; `--json` says all of it
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
@@ -28,13 +35,13 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
         description="List who gets the events, how far behind they are, and the events that could not be "
         "delivered. `events subscribe NAME URL TYPE...` enters a consumer, TYPE@1 for one that knows version 1 "
         "only; `events unsubscribe NAME` forgets it; `events retry ID` has a dead letter delivered once more, by "
-        "the relay.",
+        "the relay, or handled at once if it came through a stream; `events drop ID` forgets one of these.",
         allow_abbrev=False,
     )
     parser.add_argument(
         "what",
         nargs="*",
-        metavar="subscribe NAME URL TYPE... | unsubscribe NAME | retry ID",
+        metavar="subscribe NAME URL TYPE... | unsubscribe NAME | retry ID | drop ID",
         help="what to do",
     )
     parser.add_argument("--database", type=Path, required=True, metavar="FILE", help="the SQLite database")
@@ -42,7 +49,10 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do what the command line says: 0 done. Raises UnusableDatabase, or WrongUse for what makes no sense."""
+    """Do what the command line says: 0 done, 1 failed once more.
+
+    Raises UnusableDatabase, or WrongUse for what makes no sense.
+    """
     with closing(open_existing(options.database)) as db:
         match options.what:
             case []:
@@ -55,6 +65,13 @@ def run(options: argparse.Namespace) -> int:
                     if not deliveries.unsubscribe(db, name):
                         raise WrongUse(f"there is no consumer {name}")
                 print(f"{name} gets no events any more")
+            case ["retry", event_id] if letter := arrivals.find(db, event_id):
+                return _handle(db, letter)
+            case ["drop", event_id]:
+                if not arrivals.find(db, event_id):
+                    raise WrongUse(f"event {event_id} is no dead letter that came through a stream")
+                arrivals.settle(db, event_id)
+                print(f"event {event_id} is forgotten")
             case ["retry", event_id]:
                 with transaction(db):
                     consumers = deliveries.dig_out(db, event_id)
@@ -66,10 +83,21 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _handle(db: sqlite3.Connection, letter: DeadArrival) -> int:
+    heard = arriving.retry(db, letter)
+    if isinstance(heard, Taken):
+        print(f"event {letter.id} has had its effect")
+        return 0
+    print(f"{PROGRAM}: event {letter.id} has failed once more: {heard.text}", file=sys.stderr)
+    return 1
+
+
 def _subscribe(db: sqlite3.Connection, name: str, url: str, types: list[str]) -> None:
     if not _NAME.fullmatch(name):
         raise WrongUse(f"{name!r} is no name for a consumer: small letters, digits and dashes")
-    if not _usable(url):
+    if streams.is_stream(url):
+        _check_stream(db, name, url)
+    elif not _usable(url):
         raise WrongUse(f"{url!r} is not an address such as http://127.0.0.1:8001/events")
     wanted = dict(_type_of(each) for each in types)
     if not wanted:
@@ -77,8 +105,23 @@ def _subscribe(db: sqlite3.Connection, name: str, url: str, types: list[str]) ->
     with transaction(db):
         deliveries.subscribe(db, name, url, wanted)
     print(
-        f"{name} gets {', '.join(f'{each}@{version}' for each, version in sorted(wanted.items()))} at {url}"
+        f"{name} gets {', '.join(f'{each}@{version}' for each, version in sorted(wanted.items()))} "
+        f"at {streams.shown(url)}"
     )
+
+
+def _check_stream(db: sqlite3.Connection, name: str, url: str) -> None:
+    """A stream is one consumer's, for each gets the types that it asked for."""
+    check_redis()
+    try:
+        wanted = streams.parse(url)
+    except ValueError as error:
+        raise WrongUse(str(error)) from error
+    for each in deliveries.subscriptions(db):
+        if each.consumer != name and streams.is_stream(each.url) and streams.parse(each.url) == wanted:
+            raise WrongUse(
+                f"the stream {wanted.name} is that of {each.consumer} already; give {name} another"
+            )
 
 
 def _usable(url: str) -> bool:
@@ -117,8 +160,17 @@ def overview(db: sqlite3.Connection) -> dict[str, Any]:
                 "at": dead.at,
             }
             for dead in deliveries.dead_events(db)
-        ],
+        ]
+        + [_arrived(letter) for letter in arrivals.every(db)],
     }
+
+
+def _arrived(letter: DeadArrival) -> dict[str, Any]:
+    """A dead letter that came through a stream: what it says of itself, and where it is."""
+    said = {name: letter.member(name) for name in ("type", "version", "key", "sequence", "data")}
+    place = {"stream": letter.stream, "entry": letter.entry, "body": letter.body}
+    failed = {"attempts": letter.attempts, "last_error": letter.last_error, "at": letter.at}
+    return {"id": letter.id, "consumer": letter.consumer, **said, **failed, **place}
 
 
 def _text(found: dict[str, Any], database: Path) -> str:
@@ -130,10 +182,13 @@ def _text(found: dict[str, Any], database: Path) -> str:
         )
     lines.append(f"dead letters: {len(found['dead_letters'])}")
     for dead in found["dead_letters"]:
+        what = f"{dead['type']} {dead['version']} of {dead['key']}"
+        if "entry" in dead:
+            what = f"entry {dead['entry']} of the stream {dead['stream']}"
         lines += [
-            f"  {dead['consumer']}: {dead['type']} {dead['version']} of {dead['key']} was given up at "
+            f"  {dead['consumer']}: {what} was given up at "
             f"{dead['at']}, {dead['attempts']} attempts: {dead['last_error']}",
-            f"    {json.dumps(dead['data'])}",
+            f"    {json.dumps(dead.get('body') or dead['data'])[:MOST_SHOWN]}",
             f"    {PROGRAM} events retry {dead['id']} --database {database}",
         ]
     return "\n".join(lines)

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from extracted.inventory import deliveries, outbox
+from extracted.inventory import arrivals, deliveries, outbox
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -24,7 +24,10 @@ def text(db: sqlite3.Connection, now: float) -> str:
         "shop_events_total": [("", outbox.last(db))],
         "shop_events_behind": [(_label(each.consumer), each.events) for each in lags],
         "shop_events_lag_seconds": [(_label(each.consumer), _age(each.since, now)) for each in lags],
-        "shop_events_dead_letters": [(_label(each.consumer), each.dead) for each in lags],
+        "shop_events_dead_letters": [
+            *((_label(each.consumer), each.dead) for each in lags),
+            *((_label(consumer), number) for consumer, number in arrivals.counts(db).items()),
+        ],
     }
     lines = []
     for name, (kind, words) in METRICS.items():

@@ -10,27 +10,36 @@ from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from logging import INFO, WARNING
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import aiohttp
 
-from extracted.inventory import deliveries, outbox
+from extracted.inventory import deliveries, outbox, sent
 from extracted.inventory.database import open_existing
 from extracted.inventory.deliveries import Subscription
 from extracted.inventory.delivery import (
     Absent,
     Deliver,
+    Lost,
     PassOver,
     Patience,
+    Seen,
     Spoiled,
     Taken,
     Wait,
     judge,
     next_step,
 )
+from extracted.inventory.optional import check_redis
 from extracted.inventory.outbox import Told
+from extracted.inventory.problems import WrongUse
+from extracted.inventory.stream import Entry, is_stream
+from extracted.inventory.stream import parse as parse_stream
 from extracted.inventory.tokens import KeySource, own_token
 from extracted.inventory.transactions import transaction
+
+if TYPE_CHECKING:
+    from extracted.inventory.sending import Streams
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
@@ -53,6 +62,16 @@ class Parcel:
     event: Told
     attempts: int
     body: str
+    after: Entry | None = None  # for a stream: the newest that was put there
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A consumer's stream is to be looked at: what has it acknowledged?"""
+
+    to: Subscription
+    newest: Entry
+    oldest: Entry
 
 
 class Relay:
@@ -79,6 +98,8 @@ class Relay:
         self._draw = draw
         self._keys = keys
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="relay")
+        self._streams: Streams | None = None
+        self._looked: dict[str, float] = {}
         self._timeout = aiohttp.ClientTimeout(total=pace.within)
 
     async def run(self) -> None:
@@ -99,6 +120,8 @@ class Relay:
             for task in tasks.values():
                 task.cancel()
             await asyncio.gather(*tasks.values(), return_exceptions=True)
+            if self._streams:
+                await self._streams.close()
             self._thread.shutdown()
 
     async def _serve(self, consumer: str) -> None:
@@ -122,18 +145,42 @@ class Relay:
         if isinstance(step, Wait):
             soon = self._pace.every if step.seconds is None else min(step.seconds, self._pace.every)
             return soon, False
-        heard = await self._post(step)
+        heard = await self._hand_over(step)
         if isinstance(heard, Absent):
-            _log.log(WARNING if heard.locked else INFO, "%s is away: %s", consumer, heard.text)
+            _log.log(WARNING if heard.wrong else INFO, "%s is away: %s", consumer, heard.text)
             return 0.0, True
         await self._in_thread(self._settle, step, heard)
         return 0.0, False
 
-    def _next(self, consumer: str) -> Parcel | Wait:
+    async def _hand_over(self, step: Parcel | Look) -> Taken | Spoiled | Absent | Lost | Seen:
+        if isinstance(step, Parcel) and not is_stream(step.to.url):
+            return await self._post(step)
+        try:
+            streams, to = self._open_streams(), parse_stream(step.to.url)
+        except (ValueError, WrongUse) as error:
+            return Absent(str(error), wrong=True)
+        if isinstance(step, Parcel):
+            return await streams.add(to, step.body, step.after)
+        self._looked[step.to.consumer] = self._clock()
+        return await streams.look(to, step.to.consumer, step.newest, step.oldest)
+
+    def _open_streams(self) -> "Streams":
+        """Raises WrongUse when what it takes is not installed."""
+        if self._streams is None:
+            check_redis()
+            from extracted.inventory.sending import Streams  # noqa: PLC0415 - it needs what is optional
+
+            self._streams = Streams(self._pace.within)
+        return self._streams
+
+    def _next(self, consumer: str) -> Parcel | Look | Wait:
         while True:
             to = deliveries.subscription(self._db, consumer)
             if to is None:
                 return Wait(None)
+            look = self._look(to)
+            if look is not None:
+                return look
             head = deliveries.head(self._db, to)
             match next_step(deliveries.waiting(self._db, consumer), head, self._clock()):
                 case PassOver(sequence):
@@ -142,22 +189,49 @@ class Relay:
                         deliveries.put_off(self._db, consumer, event, 0, 0.0, None)
                 case Deliver(sequence, attempts):
                     event = outbox.at_sequence(self._db, sequence)
-                    return Parcel(to, event, attempts, deliveries.body(self._db, event, to))
+                    body, after = deliveries.body(self._db, event, to), sent.newest(self._db, consumer)
+                    return Parcel(to, event, attempts, body, after)
                 case Wait() as wait:
                     return wait
 
-    def _settle(self, what: Parcel, heard: Taken | Spoiled) -> None:
-        consumer, attempts = what.to.consumer, what.attempts + 1
+    def _look(self, to: Subscription) -> Look | None:
+        """What is to be looked at, from time to time, as long as something is not acknowledged."""
+        since = self._clock() - self._looked.get(to.consumer, 0.0)
+        if (
+            not is_stream(to.url) or 0.0 <= since < self._pace.every
+        ):  # less than nothing: the clock was put back
+            return None
+        newest, oldest = sent.newest(self._db, to.consumer), sent.oldest(self._db, to.consumer)
+        return Look(to, newest, oldest[1]) if newest and oldest else None
+
+    def _settle(self, step: Parcel | Look, heard: Taken | Spoiled | Lost | Seen) -> None:
         with transaction(self._db):
-            match heard:
-                case Taken():
-                    deliveries.taken(self._db, consumer, what.event.sequence)
-                case Spoiled(text, hopeless) if hopeless or self._pace.patience.exhausted(attempts):
-                    _log.error("event %s is a dead letter for %s: %s", what.event.id, consumer, text)
-                    deliveries.bury(self._db, consumer, what.event.sequence, attempts, text)
-                case Spoiled(text):
-                    due = self._clock() + self._pace.patience.pause(attempts, self._draw())
-                    deliveries.put_off(self._db, consumer, what.event, attempts, due, text)
+            match step, heard:
+                case _, Lost():
+                    self._send_again(step.to.consumer)
+                case _, Seen(through, pending):
+                    sent.acknowledge(self._db, step.to.consumer, through, pending)
+                case Parcel(), (Taken() | Spoiled()):
+                    self._settle_parcel(step, heard)
+
+    def _send_again(self, consumer: str) -> None:
+        first = deliveries.send_again(self._db, consumer)
+        again = "nothing in it was needed" if first is None else f"its events are sent again from {first} on"
+        _log.warning("the stream of %s has lost entries: %s", consumer, again)
+
+    def _settle_parcel(self, what: Parcel, heard: Taken | Spoiled) -> None:
+        consumer, attempts = what.to.consumer, what.attempts + 1
+        match heard:
+            case Taken(entry) if entry is not None:
+                deliveries.put(self._db, consumer, what.event.sequence, entry, what.after)
+            case Taken():
+                deliveries.taken(self._db, consumer, what.event.sequence)
+            case Spoiled(text, hopeless) if hopeless or self._pace.patience.exhausted(attempts):
+                _log.error("event %s is a dead letter for %s: %s", what.event.id, consumer, text)
+                deliveries.bury(self._db, consumer, what.event.sequence, attempts, text)
+            case Spoiled(text):
+                due = self._clock() + self._pace.patience.pause(attempts, self._draw())
+                deliveries.put_off(self._db, consumer, what.event, attempts, due, text)
 
     async def _post(self, what: Parcel) -> Taken | Spoiled | Absent:
         headers = {"Content-Type": "application/json", "Idempotency-Key": what.event.id}

@@ -4,7 +4,7 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import uvloop
 
 from extracted.payments import __doc__ as about
-from extracted.payments import events_command, relay_command
+from extracted.payments import consume_command, events_command, relay_command
 from extracted.payments.callers import Login
 from extracted.payments.database import UnusableDatabase, open_database
 from extracted.payments.importing import import_from
@@ -41,16 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.insert(0, "serve")
     options = _parser().parse_args(given)
     try:
-        match options.command:
-            case "import":
-                return _import(options)
-            case "reconcile":
-                return _reconcile(options)
-            case "events":
-                return events_command.run(options)
-            case "relay":
-                return relay_command.run(options)
-        return _serve(options)
+        return COMMANDS[options.command](options)
     except (UnusableDatabase, UnusableKeys, WrongUse) as error:
         return _refuse(str(error))
 
@@ -66,6 +57,8 @@ def _serve(options: argparse.Namespace) -> int:
             app = make_app(reader, writer, RELEASES[options.release], login=login)
             if options.relay:
                 app.cleanup_ctx.append(relay_command.beside(options))
+            if options.consume:
+                app.cleanup_ctx.append(consume_command.beside(options))
             uvloop.run(serve(app, options.host, options.port))
     except KeyboardInterrupt:
         pass  # told to stop before it listened: nothing was begun that must be ended
@@ -118,12 +111,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    commands = parser.add_subparsers(dest="command", metavar="{serve,import,reconcile,events,relay}")
+    commands = parser.add_subparsers(dest="command", metavar="{serve,import,reconcile,events,relay,consume}")
     _add_serve(commands)
     _add_import(commands)
     _add_reconcile(commands)
     events_command.add_to(commands)
     relay_command.add_to(commands)
+    consume_command.add_to(commands)
     return parser
 
 
@@ -159,6 +153,7 @@ def _add_serve(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
     command.add_argument("--relay", action="store_true", help="deliver the events too, as `relay` does")
     relay_command.add_options(command)
+    consume_command.add_options(command)
 
 
 def _add_import(commands: "argparse._SubParsersAction[_Parser]") -> None:
@@ -202,6 +197,16 @@ def _url(text: str) -> str:
 def _refuse(message: str) -> int:
     print(f"{PROGRAM}: error: {message}", file=sys.stderr)
     return 2
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "serve": _serve,
+    "import": _import,
+    "reconcile": _reconcile,
+    "events": events_command.run,
+    "relay": relay_command.run,
+    "consume": consume_command.run,
+}
 
 
 if __name__ == "__main__":

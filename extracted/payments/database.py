@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from extracted.payments import deliveries, handling, outbox
+from extracted.payments import arrivals, deliveries, handling, outbox, sent
 from extracted.payments.transactions import transaction
 
 APPLICATION_ID = 0x50415953  # "PAYS", in the header of the file: https://www.sqlite.org/fileformat.html
@@ -43,6 +43,8 @@ LATER_SCHEMA = (
     *handling.LATER_SCHEMA,
     *outbox.LATER_SCHEMA,
     *deliveries.LATER_SCHEMA,
+    *sent.LATER_SCHEMA,
+    *arrivals.LATER_SCHEMA,
 )
 BUSY_SECONDS = 5.0
 

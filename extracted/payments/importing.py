@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from extracted.payments import deliveries, handling
+from extracted.payments import deliveries, handling, outbox
 from extracted.payments.database import UnusableDatabase, open_database
 from extracted.payments.transactions import transaction
 
@@ -69,7 +69,7 @@ def import_from(source: Path, database: Path) -> list[Imported]:
         with closing(open_database(database)) as db:
             try:
                 with transaction(db):
-                    _check_told(db, database)
+                    _check_told(db, monolith, database)
                     if told is not None:
                         handling.note_import(db, *told)
                     return [_store(db, copy, rows) for copy, rows in zip(_COPIES, answers, strict=True)]
@@ -77,12 +77,24 @@ def import_from(source: Path, database: Path) -> list[Imported]:
                 raise UnusableDatabase(f"cannot import {source} into {database}: {error}") from error
 
 
-def _check_told(db: sqlite3.Connection, database: Path) -> None:
+def _check_told(db: sqlite3.Connection, monolith: sqlite3.Connection, database: Path) -> None:
     """What this service has done and the monolith does not know, an import would undo. Raises UnusableDatabase."""
-    untaken = deliveries.untaken(db)
+    untaken = deliveries.untaken(db) + _given_up(monolith, outbox.source(db))
     if untaken:
         detail = f"it has {untaken} events of its own that the monolith has not taken"
         raise UnusableDatabase(f"cannot import into {database}: {detail}")
+
+
+def _given_up(monolith: sqlite3.Connection, source: str | None) -> int:
+    """Count what came to the monolith through a stream and is a dead letter there."""
+    if monolith.execute("SELECT 1 FROM sqlite_master WHERE name = 'dead_arrivals'").fetchone() is None:
+        return 0
+    row: tuple[int] = monolith.execute(
+        """SELECT count(*) FROM dead_arrivals
+        WHERE CASE WHEN json_valid(body) THEN json_extract(body, '$.source') END = ?""",
+        (source,),
+    ).fetchone()
+    return row[0]
 
 
 def open_monolith(path: Path) -> sqlite3.Connection:

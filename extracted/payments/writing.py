@@ -57,6 +57,11 @@ async def json_of(request: web.Request) -> dict[str, Any]:
         body = await request.read()
     except (web.RequestPayloadError, BadHttpMessage) as error:
         raise Malformed("the body is not well-formed HTTP") from error
+    return object_of(body)
+
+
+def object_of(body: bytes) -> dict[str, Any]:
+    """Read what came as JSON: an object, its fractions as Decimal. Raises Malformed."""
     try:
         data = json.loads(body, parse_float=Decimal, parse_constant=_no_number)
     except (ValueError, RecursionError, ArithmeticError) as error:

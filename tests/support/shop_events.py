@@ -53,7 +53,7 @@ def payment(number: int = 801) -> dict[str, Any]:
 
 @contextmanager
 def relay_of(
-    module: str, database: Path, *options: object, log: IO[str] | None = None
+    module: str, database: Path, *options: object, log: IO[str] | int | None = None
 ) -> Iterator["subprocess.Popen[str]"]:
     """A relay of the events of a database; what it says to its operator goes to `log`."""
     command = [sys.executable, "-m", module, "relay", "--database", database, *FAST, *options]

@@ -10,7 +10,7 @@ SERVICES = ("legacy_monolith", "extracted.payments", "extracted.inventory")
 CONTEXTS = (
     *("catalogue", "stock", "accounts", "payments", "orders", "saga_log"),
     *("passwords", "sessions", "progress"),
-    *("outbox", "deliveries", "inbox"),
+    *("outbox", "deliveries", "inbox", "sent", "arrivals"),
 )
 #: Which contexts a context may know: the others it reaches through the doors of these, or not at all.
 DOORS: dict[str, set[str]] = {
@@ -22,7 +22,9 @@ DOORS: dict[str, set[str]] = {
     "over_http": {"accounts"},
     "orders": {"catalogue", "accounts", "payments", "in_transaction", "outbox"},
     "outbox": set(),
-    "deliveries": {"outbox"},
+    "deliveries": {"outbox", "sent"},
+    "sent": set(),
+    "arrivals": set(),
     "inbox": {"stock", "payments"},
     "saga_log": set(),
     "placing": {"accounts", "in_transaction", "over_http", "orders", "saga_log"},

@@ -80,7 +80,7 @@ def test_an_event_is_given_up_after_so_many_attempts() -> None:
         (400, Spoiled("400 no", hopeless=True)),
         (413, Spoiled("413 no", hopeless=True)),
         (422, Spoiled("422 no", hopeless=True)),
-        (401, Absent("401 no", locked=True)),
+        (401, Absent("401 no", wrong=True)),
         (302, Spoiled("302 no")),
         (404, Spoiled("404 no")),
         (409, Spoiled("409 no")),

@@ -68,6 +68,11 @@ def test_every_option_of_the_relay_is_documented_with_its_default(option: argpar
     assert re.search(rf"^\| `{option.option_strings[0]}` \| `{option.default}` \|", EVENTS, re.M)
 
 
+@pytest.mark.parametrize("option", ["--from", "--group", "--consumer"])
+def test_every_option_of_consuming_is_documented(option: str) -> None:
+    assert re.search(rf"^\| `{option}` \|", EVENTS, re.M)
+
+
 def test_the_alerts_speak_of_metrics_that_there_are() -> None:
     rules = yaml.safe_load((ROOT / "deploy" / "prometheus" / "shop.rules.yaml").read_text())
     alerts = [rule for group in rules["groups"] for rule in group["rules"]]
