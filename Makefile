@@ -43,12 +43,12 @@ browser:
 	@{ $(CHROMIUM); } >/dev/null 2>&1 || \
 	  echo "No Chromium here, so the console is not tested in a browser. On Debian: apt-get install chromium" >&2
 
-# Events by Redis Streams are tested against a real Redis, in the same manner.
+# Events by Redis Streams are tested against a real Redis, in the same manner. RUNLEVEL=1: it is installed and not started.
 redis:
 	@if command -v redis-server >/dev/null 2>&1; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
 	  echo "Installing Redis ..."; \
-	  apt-get update -qq >/dev/null 2>&1; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null 2>&1 || true; \
+	  apt-get update -qq >/dev/null 2>&1; DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq redis-server >/dev/null 2>&1 || true; \
 	fi
 	@command -v redis-server >/dev/null 2>&1 || \
 	  echo "No redis-server here, so events by Redis Streams are not tested. On Debian: apt-get install redis-server" >&2
