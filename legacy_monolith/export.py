@@ -24,7 +24,6 @@ COLUMNS = (
 
 #: What begins a formula (OWASP, CSV Injection), the full-width forms too; and our own mark, to tell it apart.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
-_QUALITY = re.compile(r"q=([01](?:\.[0-9]{0,3})?)", re.ASCII)
 _ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 
 Cell = str | int
@@ -42,13 +41,6 @@ def to_csv(rows: Iterable[Sequence[Cell]]) -> str:
 def guarded(text: str) -> str:
     """Keep a text from being taken for a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def wants_csv(accept: str) -> bool:
-    """Say whether an Accept field asks for CSV rather than for JSON (RFC 9110 section 12.5.1)."""
-    weights = dict(_weight(part) for part in accept.lower().split(","))
-    others = max(weights.get(name, 0.0) for name in ("application/json", "application/*"))
-    return weights.get("text/csv", 0.0) > others
 
 
 async def order_as_csv(request: web.Request) -> web.Response:
@@ -87,11 +79,3 @@ def _row(db: sqlite3.Connection, order: dict[str, Any], line: dict[str, Any]) ->
         f"{round(price['amount'] * 100) * line['quantity'] / 100:.2f}",
         price["currency"],
     )
-
-
-def _weight(part: str) -> tuple[str, float]:
-    name, *parameters = (piece.strip() for piece in part.split(";"))
-    for parameter in parameters:
-        if found := _QUALITY.fullmatch(parameter):
-            return name, float(found[1])
-    return name, 1.0

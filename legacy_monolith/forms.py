@@ -58,5 +58,5 @@ def new_key() -> str:
 
 
 def safe_next(path: str) -> str:
-    """Give a path to go to after the login: one of the storefront's, whatever was asked for."""
-    return path if _NEXT.fullmatch(path) else "/shop"
+    """Give a path to go to after the login: a page of the storefront that says who is there, whatever was asked."""
+    return path if _NEXT.fullmatch(path) else "/shop/orders"

@@ -3,7 +3,6 @@
 Everything that is shown is escaped; a page loads nothing but the shop's own stylesheet and runs nothing.
 """
 
-from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -12,11 +11,13 @@ from urllib.parse import quote
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from legacy_monolith import tags
+
 _HERE: Final = Path(__file__).parent
 
 STYLESHEET: Final = (_HERE / "static" / "shop.css").read_bytes()
-#: The address changes with the content, so the content may be kept for a year.
-STYLESHEET_PATH: Final = f"/shop/shop-{sha256(STYLESHEET).hexdigest()[:12]}.css"
+#: One address for good: the pages of services link it too, and cannot know what is in it.
+STYLESHEET_PATH: Final = "/shop/shop.css"
 
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -68,7 +69,9 @@ def render(template: str, status: int = HTTPStatus.OK, **shown: Any) -> web.Resp
     return web.Response(status=status, text=text, content_type="text/html", charset="utf-8", headers=HEADERS)
 
 
-def stylesheet() -> web.Response:
+def stylesheet(request: web.Request) -> web.Response:
     """Answer with the stylesheet."""
-    headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
-    return web.Response(body=STYLESHEET, content_type="text/css", charset="utf-8", headers=headers)
+    headers = {"Cache-Control": "public, max-age=60", "X-Content-Type-Options": "nosniff"}
+    response = web.Response(body=STYLESHEET, content_type="text/css", charset="utf-8", headers=headers)
+    tags.add(request, response)
+    return response

@@ -1,4 +1,4 @@
-"""The storefront: the catalogue, a product to buy, the own orders, and the login, as pages for browsers."""
+"""The storefront: the way to the catalogue, a product to buy, the own orders, and the login, as pages for browsers."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from legacy_monolith import catalogue, forms, pages, progress, sessions, stock, tokens
+from legacy_monolith import browsing, catalogue, forms, pages, progress, searching, sessions, stock, tokens
 from legacy_monolith.callers import SESSION_COOKIE, check_origin
 from legacy_monolith.errors import (
     Forbidden,
@@ -22,6 +22,7 @@ from legacy_monolith.errors import (
     TooMany,
 )
 from legacy_monolith.front import FRONT, find_order, latest_order, now, orders_of
+from legacy_monolith.media import prefers
 from legacy_monolith.order_request import MAX_ID, Item, OrderRequest
 from legacy_monolith.problems import status_of
 from legacy_monolith.visits import Visit, drop_session, go_to, page, set_cookie, set_session
@@ -37,6 +38,7 @@ def routes() -> list[web.RouteDef]:
     """Everything below `/shop`, the way there, and the door at which services ask for tokens."""
     return [
         web.get("/", entrance),
+        web.get("/catalogue", browsing.browse),
         web.get("/shop", page(shelf)),
         web.get("/shop/products/{sku}", page(product)),
         web.post("/shop/products/{sku}", page(buy)),
@@ -53,14 +55,14 @@ def routes() -> list[web.RouteDef]:
 
 async def entrance(request: web.Request) -> web.Response:
     """`GET /`: browsers are shown the way to the storefront; for programs there is nothing."""
-    if "text/html" in request.headers.get("Accept", ""):
-        return web.Response(status=302, headers={"Location": "/shop", "Vary": "Accept"})
+    if prefers(request.headers.get("Accept", ""), "text/html"):
+        return web.Response(status=302, headers={"Location": "/catalogue", "Vary": "Accept"})
     raise web.HTTPNotFound
 
 
 async def style(request: web.Request) -> web.Response:
-    """`GET /shop/shop-….css`."""
-    return pages.stylesheet()
+    """`GET /shop/shop.css`."""
+    return pages.stylesheet(request)
 
 
 async def nowhere(visit: Visit) -> web.Response:
@@ -69,20 +71,8 @@ async def nowhere(visit: Visit) -> web.Response:
 
 
 async def shelf(visit: Visit) -> web.Response:
-    """`GET /shop?category=tea`: what is sold, and whether there is any left."""
-    everything = catalogue.every(visit.front.reader)
-    wanted = visit.request.query.get("category")
-    left = {item["sku"]: item["available"] for item in stock.every(visit.front.reader)}
-    return visit.render(
-        "shelf",
-        categories=list(dict.fromkeys(each.category for each in everything)),
-        category=wanted,
-        products=[
-            each.to_wire() | {"left": left.get(each.sku, 0)}
-            for each in everything
-            if wanted in (None, each.category)
-        ],
-    )
+    """`GET /shop?category=tea`: where the catalogue was before it had an address of its own."""
+    return go_to(searching.parse(visit.request.query).link())
 
 
 async def product(visit: Visit) -> web.Response:
@@ -159,7 +149,7 @@ async def log_in(visit: Visit) -> web.Response:
 
 async def log_out(visit: Visit) -> web.Response:
     """`POST /shop/logout`: the session ends; a token that somebody has kept is over in five minutes."""
-    response = go_to("/shop")
+    response = go_to("/catalogue")
     if visit.session is not None:
         forms.check(visit.request, await forms.read(visit.request), visit.session)
         await visit.front.write(sessions.end, visit.session.secret)

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,13 +28,15 @@ from legacy_monolith import (
     status_stream,
     stock,
     storefront,
+    tags,
 )
 from legacy_monolith.access import Access
 from legacy_monolith.callers import Permit, check_origin
 from legacy_monolith.database import open_reader
 from legacy_monolith.errors import Malformed, NotFound, UnknownReference
-from legacy_monolith.export import order_as_csv, wants_csv
+from legacy_monolith.export import order_as_csv
 from legacy_monolith.front import FRONT, find_order
+from legacy_monolith.media import prefers
 from legacy_monolith.order_keys import key_of
 from legacy_monolith.order_request import MAX_ID, OrderRequest, parse
 from legacy_monolith.problems import answer_for
@@ -128,7 +129,7 @@ async def product(request: web.Request) -> web.Response:
     if found is None:
         raise NotFound(f"there is no product {sku}")
     response = _answer(found.to_wire(), cache_control="public, max-age=60")
-    _tag(request, response)
+    tags.add(request, response)
     return response
 
 
@@ -213,7 +214,7 @@ async def take_event(request: web.Request) -> web.Response:
 
 async def order(request: web.Request) -> web.Response:
     """`GET /orders/{order_id}`: as JSON, or as CSV where that is asked for; also what is no order yet."""
-    if wants_csv(request.headers.get("Accept", "")):
+    if prefers(request.headers.get("Accept", ""), "text/csv"):
         response = await order_as_csv(request)
     else:
         permit, order_id = _permit(request), _id(request, "order")
@@ -282,16 +283,6 @@ def _answer(body: object, *, cache_control: str) -> web.Response:
         content_type="application/json",
         headers={"Cache-Control": cache_control},
     )
-
-
-def _tag(request: web.Request, response: web.Response) -> None:
-    """Give the answer an entity tag, and leave its body out when the caller has it already."""
-    assert isinstance(response.body, bytes)
-    tag = sha256(response.body).hexdigest()[:16]
-    response.etag = tag
-    if any(known.value in (tag, "*") for known in request.if_none_match or ()):
-        response.body = None
-        response.set_status(304)
 
 
 async def _body(request: web.Request) -> bytes:

@@ -164,7 +164,7 @@ def test_the_monolith_keeps_the_rest_of_an_account_for_its_owner(world: World) -
         assert world.monolith.ask(target).status == 401
         assert world.monolith.ask(target, Cookie=f"shop_token={world.token()}").status == 200
         assert world.monolith.ask(target, Cookie=f"shop_token={world.token(8)}").status == 404
-    for target in ("/products", "/products/TEA-001", "/healthz", "/shop"):
+    for target in ("/products", "/products/TEA-001", "/healthz", "/catalogue"):
         assert world.monolith.ask(target).status == 200
 
 

@@ -80,7 +80,7 @@ class Browser:
         return self.ask("/shop/login", fields | {"email": EMAIL[account_id], "password": password})
 
     def log_out(self) -> Page:
-        return self.ask("/shop/logout", {"form": self.ask("/shop").field("form")})
+        return self.ask("/shop/logout", {"form": self.ask("/shop/orders").field("form")})
 
     def buy(self, sku: str, quantity: object = 1, pay: str = "tok_visa") -> Page:
         page = self.ask(f"/shop/products/{sku}")

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from legacy_monolith.export import guarded, to_csv, wants_csv
+from legacy_monolith.export import guarded, to_csv
+from legacy_monolith.media import prefers
 
 #: What a database may hold; the csv module reads and writes NUL as any other character.
 TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
@@ -79,4 +80,4 @@ def test_quotes_commas_and_line_ends_are_quoted_as_the_rfc_says() -> None:
     ],
 )
 def test_csv_is_given_to_those_who_ask_for_it(accept: str, csv_wanted: bool) -> None:
-    assert wants_csv(accept) is csv_wanted
+    assert prefers(accept, "text/csv") is csv_wanted
