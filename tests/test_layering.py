@@ -72,7 +72,11 @@ PURE = (
     *(f"strangler/http/{name}.py" for name in ("headers", "trace")),
     *(f"strangler/console/{name}.py" for name in ("curl", "ruling", "detail")),
     *(f"legacy_monolith/{name}.py" for name in ("saga", "replies", "reasons", "backoff", "drafts", "money")),
-    *(f"legacy_monolith/{name}.py" for name in ("delivery", "versions", "events", "stream")),
+    *(
+        f"legacy_monolith/{name}.py"
+        for name in ("delivery", "versions", "events", "stream", "searching", "media")
+    ),
+    *(f"extracted/inventory/{name}.py" for name in ("projection", "searching", "media")),
     *(
         f"extracted/{service}/{name}.py"
         for service in ("payments", "inventory")

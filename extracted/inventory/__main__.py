@@ -4,6 +4,7 @@ import argparse
 import json
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 import uvloop
 
 from extracted.inventory import __doc__ as about
-from extracted.inventory import consume_command, events_command, relay_command
+from extracted.inventory import catalogue_command, consume_command, events_command, projector, relay_command
 from extracted.inventory.callers import Login
 from extracted.inventory.database import UnusableDatabase, open_database
 from extracted.inventory.importing import import_from
@@ -55,6 +56,7 @@ def _serve(options: argparse.Namespace) -> int:
         ):
             reader.execute("PRAGMA query_only = ON")
             app = make_app(reader, writer, RELEASES[options.release], login=login)
+            app.cleanup_ctx.append(projector.beside(options.database, time.time))
             if options.relay:
                 app.cleanup_ctx.append(relay_command.beside(options))
             if options.consume:
@@ -111,13 +113,16 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    commands = parser.add_subparsers(dest="command", metavar="{serve,import,reconcile,events,relay,consume}")
+    commands = parser.add_subparsers(
+        dest="command", metavar="{serve,import,reconcile,events,relay,consume,catalogue,rebuild}"
+    )
     _add_serve(commands)
     _add_import(commands)
     _add_reconcile(commands)
     events_command.add_to(commands)
     relay_command.add_to(commands)
     consume_command.add_to(commands)
+    catalogue_command.add_to(commands)
     return parser
 
 
@@ -206,6 +211,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "events": events_command.run,
     "relay": relay_command.run,
     "consume": consume_command.run,
+    "catalogue": catalogue_command.run_catalogue,
+    "rebuild": catalogue_command.run_rebuild,
 }
 
 

@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from extracted.inventory import arrivals, deliveries, handling, outbox, sent
+from extracted.inventory import arrivals, catalogue, deliveries, handling, history, outbox, sent
 from extracted.inventory.transactions import transaction
 
 APPLICATION_ID = 0x494E5659  # "INVY", in the header of the file: https://www.sqlite.org/fileformat.html
@@ -55,6 +55,12 @@ LATER_SCHEMA = (
     *deliveries.LATER_SCHEMA,
     *sent.LATER_SCHEMA,
     *arrivals.LATER_SCHEMA,
+    *history.LATER_SCHEMA,
+    # What a release has handled that knew of no history, before this one or in between, has an id and no body.
+    """INSERT OR IGNORE INTO bodiless (id) SELECT id FROM handled
+    WHERE (SELECT count(*) FROM handled) > (SELECT count(*) FROM history) + (SELECT count(*) FROM bodiless)
+    AND NOT EXISTS (SELECT 1 FROM history WHERE history.id = handled.id)""",
+    *catalogue.LATER_SCHEMA,
 )
 BUSY_SECONDS = 5.0
 

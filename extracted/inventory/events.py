@@ -6,9 +6,12 @@
 Members that are not known are left alone, so that there may be more of them one day without a new version.
 """
 
+import json
+import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from extracted.inventory import money
@@ -22,7 +25,7 @@ _SOURCE = re.compile(r"[a-z]{1,32}:[0-9a-f]{16}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?Z")
 _SKU = re.compile(r"[A-Z0-9-]{1,32}")
 _WAREHOUSE = re.compile(r"[A-Z]{1,8}")
-_WORD = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
+_WORD = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")  # half a surrogate pair is no character
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class PriceChanged:
     name: str
     category: str
     price_cents: int
+    tax_percent: int
 
 
 Body = StockChanged | PriceChanged
@@ -59,13 +63,14 @@ Body = StockChanged | PriceChanged
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What somebody tells: `source` is who, and `sequence` counts what they tell."""
+    """What somebody tells: `source` is who, `sequence` counts what they tell, and `told` is all of it, as JSON."""
 
     id: str
     source: str
     sequence: int
     at: str
     body: Body
+    told: str = field(compare=False, repr=False)
 
 
 def is_id(text: str) -> bool:
@@ -75,6 +80,21 @@ def is_id(text: str) -> bool:
 
 def read(data: dict[str, Any]) -> Event:
     """Read an event of any version that is known; older ones become the newest. Raises Malformed, UnknownEvent."""
+    return _event(data, _told(data))
+
+
+def parse(told: str) -> Event:
+    """Read an event that is JSON, as `told` is. Raises Malformed, UnknownEvent."""
+    try:
+        data = json.loads(told, parse_float=Decimal)
+    except (ValueError, RecursionError) as error:
+        raise Malformed("the event is not JSON") from error
+    if not isinstance(data, dict):
+        raise Malformed("the event must be an object")
+    return _event(data, told)
+
+
+def _event(data: dict[str, Any], told: str) -> Event:
     kind, version = data.get("type"), data.get("version")
     if not isinstance(kind, str) or type(version) is not int:
         raise Malformed("type must be a name, and version a number")
@@ -90,6 +110,7 @@ def read(data: dict[str, Any]) -> Event:
         sequence=_whole(data, "sequence", 1),
         at=_text(data, "at", _TIME, "a time such as 2026-04-01T12:00:00.000Z"),
         body=reader(inner),
+        told=told,
     )
 
 
@@ -124,7 +145,24 @@ def _price(data: dict[str, Any]) -> PriceChanged:
         name=_text(data, "name", _WORD, "a name"),
         category=_text(data, "category", _WORD, "a word"),
         price_cents=price_cents,
+        tax_percent=_whole(data, "tax_percent", 0, 100),
     )
+
+
+def _told(data: dict[str, Any]) -> str:
+    try:
+        return json.dumps(data, default=_number)
+    except RecursionError as error:
+        raise Malformed("the event is nested too deeply") from error
+
+
+def _number(fraction: object) -> float:
+    """Fractions come as Decimal. What a double cannot hold is better not told (RFC 8259 section 6)."""
+    assert isinstance(fraction, Decimal)
+    number = float(fraction)
+    if math.isinf(number):
+        raise Malformed("a number is too large")
+    return number
 
 
 def _whole(data: dict[str, Any], name: str, least: int, most: int = MAX_ID) -> int:
@@ -146,3 +184,5 @@ _READERS: Mapping[tuple[str, int], Callable[[dict[str, Any]], Body]] = {
     ("StockChanged", 2): _stock_2,
     ("PriceChanged", 1): _price,
 }
+#: The events that are understood here.
+TYPES = tuple(sorted({kind for kind, _ in _READERS}))

@@ -1,13 +1,14 @@
 """What becomes of an event that is told to this service: handled once, however often it comes.
 
 The id of an event is kept in the transaction of its effect, so there is never one without the other. Events that
-were told before the import read the monolith's database are in what it has read, and are skipped.
+were told before the import read the monolith's database are in what it has read, and are skipped. All of them go
+into the history.
 """
 
 import sqlite3
 from typing import Literal
 
-from extracted.inventory import following
+from extracted.inventory import following, history
 from extracted.inventory.events import Event
 from extracted.inventory.problems import NotReady
 from extracted.inventory.transactions import transaction
@@ -36,6 +37,7 @@ def handle(db: sqlite3.Connection, event: Event) -> Outcome:
     """Let an event have its effect, if it has not had it. Raises NotReady before an import, Refused: 409."""
     with transaction(db):
         if db.execute("SELECT 1 FROM handled WHERE id = ?", (event.id,)).fetchone():
+            history.keep_body(db, event)
             return "known"
         imported = through(db, event.source)
         if imported is None:
@@ -45,6 +47,7 @@ def handle(db: sqlite3.Connection, event: Event) -> Outcome:
             "INSERT INTO handled (id, source, sequence, type, outcome, at) VALUES (?, ?, ?, ?, ?, ?)",
             (event.id, event.source, event.sequence, type(event.body).__name__, outcome, event.at),
         )
+        history.keep(db, event)
         if outcome == "handled":
             following.follow(db, event.body)
         return outcome
@@ -68,10 +71,23 @@ def count_after(db: sqlite3.Connection, source: str, sequence: int) -> int:
     return row[0]
 
 
-def note_import(db: sqlite3.Connection, source: str, sequence: int) -> None:
-    """Note up to which event of a source an import has read, as a part of its transaction."""
+def sources(db: sqlite3.Connection) -> int:
+    """Count the sources that were imported from."""
+    row: tuple[int] = db.execute("SELECT count(*) FROM imported").fetchone()
+    return row[0]
+
+
+def note_import(db: sqlite3.Connection, source: str, sequence: int, told: int) -> None:
+    """Note up to which event of a source an import has read, as a part of its transaction.
+
+    `told` is how many events this service should have got by then.
+    """
     db.execute(
         """INSERT INTO imported (source, sequence) VALUES (?, ?)
         ON CONFLICT DO UPDATE SET sequence = excluded.sequence""",
         (source, sequence),
     )
+    (came,) = db.execute(
+        "SELECT count(*) FROM handled WHERE source = ? AND sequence <= ?", (source, sequence)
+    ).fetchone()
+    history.expect(db, source, sequence, max(0, told - came))

@@ -5,12 +5,14 @@ for the monolith removes nothing either. The monolith may go on working meanwhil
 """
 
 import sqlite3
+from collections.abc import Collection
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from extracted.inventory import deliveries, handling, outbox
 from extracted.inventory.database import UnusableDatabase, open_database
+from extracted.inventory.events import TYPES
 from extracted.inventory.transactions import transaction
 
 MONOLITH_ID = 0x53484F50  # what the monolith writes into its file's header
@@ -72,7 +74,7 @@ def import_from(source: Path, database: Path) -> list[Imported]:
                 with transaction(db):
                     _check_told(db, monolith, database)
                     if told is not None:
-                        handling.note_import(db, *told)
+                        handling.note_import(db, *told, count_told(monolith, TYPES))
                     return [_store(db, copy, rows) for copy, rows in zip(_COPIES, answers, strict=True)]
             except sqlite3.Error as error:
                 raise UnusableDatabase(f"cannot import {source} into {database}: {error}") from error
@@ -133,6 +135,15 @@ def told_by(monolith: sqlite3.Connection) -> tuple[str, int] | None:
         "SELECT source, (SELECT coalesce(max(sequence), 0) FROM outbox) FROM outbox_source"
     ).fetchone()
     return row
+
+
+def count_told(monolith: sqlite3.Connection, types: Collection[str], after: int = 0) -> int:
+    """Count the events of these types that the monolith, which tells events, has told after a number."""
+    marks = ", ".join("?" * len(types))
+    row: tuple[int] = monolith.execute(
+        f"SELECT count(*) FROM outbox WHERE sequence > ? AND type IN ({marks})", (after, *types)
+    ).fetchone()
+    return row[0]
 
 
 def _store(db: sqlite3.Connection, copy: _Copy, rows: sqlite3.Cursor) -> Imported:

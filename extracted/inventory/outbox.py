@@ -89,6 +89,12 @@ def first_after(db: sqlite3.Connection, sequence: int, types: Collection[str]) -
     return Told(*row) if row else None
 
 
+def after(db: sqlite3.Connection, sequence: int, most: int) -> list[Told]:
+    """Give the first events after a number, in order."""
+    rows = db.execute(f"{_SELECT} WHERE sequence > ? ORDER BY sequence LIMIT ?", (sequence, most))
+    return [Told(*row) for row in rows]
+
+
 def count_after(db: sqlite3.Connection, sequence: int, types: Collection[str]) -> int:
     """Count the events of these types after a number."""
     row: tuple[int] = db.execute(

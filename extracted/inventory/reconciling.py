@@ -8,7 +8,7 @@ from typing import Any
 
 from extracted.inventory import handling
 from extracted.inventory.database import UnusableDatabase, open_database
-from extracted.inventory.importing import open_monolith, told_by
+from extracted.inventory.importing import count_told, open_monolith, told_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +115,4 @@ def _to_come(monolith: sqlite3.Connection, db: sqlite3.Connection) -> int:
     if told is None:
         return 0
     after = handling.through(db, told[0]) or 0
-    (written,) = monolith.execute(
-        f"SELECT count(*) FROM outbox WHERE sequence > ? AND type IN ({', '.join('?' * len(_TYPES))})",
-        (after, *_TYPES),
-    ).fetchone()
-    return int(written) - handling.count_after(db, told[0], after)
+    return count_told(monolith, _TYPES, after) - handling.count_after(db, told[0], after)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from extracted.inventory import callers, events, handling, metrics, records, requests, reserving
+from extracted.inventory import browsing, callers, events, handling, metrics, records, requests, reserving
 from extracted.inventory.callers import CALLERS, Login, shop_only
 from extracted.inventory.problems import Malformed, NotFound, answer_for
 from extracted.inventory.releases import Release
@@ -51,6 +51,7 @@ def make_app(
         [
             web.get("/healthz", healthz),
             web.get("/metrics", metrics_text),
+            web.get("/catalogue", catalogue_found),
             web.get("/stock", stock),
             web.get("/stock/{sku}", stock_of_product),
             web.post("/reservations", shop_only(make_reservation)),
@@ -69,6 +70,11 @@ async def healthz(request: web.Request) -> web.Response:
     service.db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     body = {"status": "ok", "service": "inventory", "release": service.release.label}
     return _answer(body, cache_control="no-store")
+
+
+async def catalogue_found(request: web.Request) -> web.Response:
+    """`GET /catalogue?q=green+tea&category=tea`: what is sold, as JSON for programs and as a page for browsers."""
+    return browsing.answer(request, request.app[SERVICE].db)
 
 
 async def stock(request: web.Request) -> web.Response:

@@ -18,7 +18,8 @@ from tests.support.events import stream
 from tests.support.proxy import Proxy, proxy
 from tests.support.raw import until
 from tests.support.shop_browser import Browser, Page
-from tests.support.shop_services import Service, bring_over, run, running
+from tests.support.shop_events import relay_of, subscribe, wait_until_delivered
+from tests.support.shop_services import Service, bring_over, run, running, wait_until
 
 HEAD = """\
 version: 1
@@ -42,6 +43,14 @@ PAYMENTS = f"""{HEAD}\
 PAGES = f"""{HEAD}\
   - name: pages
     match: GET /shop/**
+    extracted: extracted
+    share: 0%
+    shadow: 100%
+    compare: {{{{noise: 0%, confirm: none}}}}
+"""
+CATALOGUE = f"""{HEAD}\
+  - name: catalogue
+    match: GET /catalogue
     extracted: extracted
     share: 0%
     shadow: 100%
@@ -90,11 +99,11 @@ def through(made: Proxy) -> Browser:
     return Browser(int(made.url.rpartition(":")[2]))
 
 
-async def set_share(made: Proxy, share: str) -> None:
+async def set_share(made: Proxy, share: str, route: str = "account-payments") -> None:
     made.routes.write_text(made.routes.read_text().replace("share: 0%", f"share: {share}"))
     async with aiohttp.ClientSession() as session, asyncio.timeout(30):
         while True:
-            async with session.get(f"{made.admin}/api/v1/routes/account-payments") as answer:
+            async with session.get(f"{made.admin}/api/v1/routes/{route}") as answer:
                 if (await answer.json())["share"] == float(share.rstrip("%")):
                     return
             await asyncio.sleep(0.05)
@@ -178,7 +187,7 @@ async def test_pages_files_and_events_pass_unharmed(shop: Shop, payments: Servic
         order = browser.buy("TEA-003", 2).headers["location"].rpartition("/")[2]
         direct = Browser(shop.monolith.port, dict(browser.jar))
         for path in (
-            "/shop",
+            "/catalogue",
             "/shop/products/TEA-003",
             "/shop/orders",
             f"/shop/orders/{order}",
@@ -208,7 +217,7 @@ def status(event: dict[str, Any] | None) -> tuple[int, str]:
     return event["id"], event["status"]
 
 
-PATHS = ("/shop", "/shop/orders", "/shop/orders/10710", "/shop/products/TEA-001", "/shop/none")
+PATHS = ("/shop/login", "/shop/orders", "/shop/orders/10710", "/shop/products/TEA-001", "/shop/none")
 
 
 async def test_pages_that_say_the_same_match_by_structure(shop: Shop, stack: ExitStack) -> None:
@@ -239,3 +248,29 @@ async def test_a_page_that_shows_another_price_differs_at_its_place(shop: Shop, 
         path = found["fingerprints"][0]["path"]
         assert path.startswith("$.html.body[*].main[*].")
         assert path.endswith("['#text']")
+
+
+async def test_the_catalogue_of_inventory_matches_that_of_the_monolith_and_takes_over(
+    shop: Shop, stack: ExitStack
+) -> None:
+    database = shop.folder / "inventory"
+    bring_over("inventory", shop.database, database)
+    inventory = stack.enter_context(running("extracted.inventory", "--database", database))
+    subscribe("legacy_monolith", shop.database, "inventory", inventory.port, "StockChanged", "PriceChanged")
+    with relay_of("legacy_monolith", shop.database):
+        wait_until_delivered("legacy_monolith", shop.database)
+    wait_until(lambda: b"\nshop_catalogue_behind 0\n" in inventory.ask("/metrics").body)
+    targets = [
+        f"/catalogue{rest}" for rest in ("", "?q=kyu", "?category=tea&q=sen", "?q=none", "?q=" + "x" * 201)
+    ]
+    async with proxy(shop.folder, shop.monolith.port, inventory.port, routes=CATALOGUE) as made:
+        browser = through(made)
+        for target in targets:
+            for accept in ("text/html", "application/json"):
+                assert browser.ask(target, Accept=accept).headers["x-release"] == "legacy"
+        found = await report(made, eligible=2 * len(targets))
+        assert (found["outcomes"]["match"], found["fingerprints"]) == (2 * len(targets), [])
+        await set_share(made, "100%", "catalogue")
+        taken = browser.ask("/catalogue?category=tea", Accept="text/html")
+        assert taken.headers["x-release"] == "v2"
+        assert "Sencha" in taken.text

@@ -166,6 +166,7 @@ def test_the_monolith_keeps_the_rest_of_an_account_for_its_owner(world: World) -
         assert world.monolith.ask(target, Cookie=f"shop_token={world.token(8)}").status == 404
     for target in ("/products", "/products/TEA-001", "/healthz", "/catalogue"):
         assert world.monolith.ask(target).status == 200
+    assert world.service("inventory").ask("/catalogue").status == 200
 
 
 def test_orders_are_placed_for_the_own_account_only(world: World) -> None:

@@ -29,6 +29,13 @@ DOORS: dict[str, set[str]] = {
     "saga_log": set(),
     "placing": {"accounts", "in_transaction", "over_http", "orders", "saga_log"},
 }
+#: The read model of inventory, and the modules that may know it: none of them decides anything about the business.
+READ_MODEL = {
+    "catalogue": {"database", "projecting", "browsing"},
+    "projecting": {"projector", "catalogue_command", "metrics"},
+}
+#: The one module of inventory that may ask these tables; the schema brings a database of before up to date.
+KEEPERS = {"catalogue": set(), "history": {"database"}}
 OTHER_PACKAGES = {"strangler", "legacy_monolith", "extracted", "demo", "tests"}
 
 
@@ -50,12 +57,9 @@ def texts(path: Path) -> str:
     return "\n".join(n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str))
 
 
-def tables(context: str) -> set[str]:
-    return set(
-        re.findall(
-            r"CREATE TABLE (?:IF NOT EXISTS )?(\w+)", texts(folder("legacy_monolith") / f"{context}.py")
-        )
-    )
+def tables(context: str, service: str = "legacy_monolith") -> set[str]:
+    text = texts(folder(service) / f"{context}.py")
+    return set(re.findall(r"CREATE TABLE (?:IF NOT EXISTS )?(?:main\.|\{place\}\.)?(\w+)", text))
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -76,13 +80,20 @@ def test_a_context_knows_no_more_of_the_others_than_it_has_to(context: str) -> N
 
 def contexts_in(module: Path) -> set[str]:
     """The contexts and adapters that a module imports, or imports from."""
+    return imported_from("legacy_monolith", module) & DOORS.keys()
+
+
+def imported_from(package: str, path: Path) -> set[str]:
+    """The modules of a package that a module imports, or imports from."""
     found = set()
-    for node in ast.walk(ast.parse(module.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module == "legacy_monolith":
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == package:
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module.removeprefix("legacy_monolith."))
-    return found & DOORS.keys()
+            found.add(node.module.removeprefix(f"{package}."))
+        elif isinstance(node, ast.Import):
+            found |= {name.name.removeprefix(f"{package}.") for name in node.names}
+    return found
 
 
 @pytest.mark.parametrize("context", CONTEXTS)
@@ -101,3 +112,20 @@ def test_no_other_module_of_the_monolith_touches_a_table() -> None:
     for module in folder("legacy_monolith").glob("*.py"):
         if module.stem not in CONTEXTS:
             assert not set(re.findall(r"(?:FROM|JOIN|INTO|UPDATE) (\w+)", texts(module))) & every, module
+
+
+@pytest.mark.parametrize("module", READ_MODEL)
+def test_no_rule_of_the_business_knows_the_read_model(module: str) -> None:
+    modules = folder("extracted.inventory").glob("*.py")
+    knowing = {path.stem for path in modules if module in imported_from("extracted.inventory", path)}
+    assert knowing == READ_MODEL[module]
+
+
+@pytest.mark.parametrize("keeper", KEEPERS)
+def test_no_other_module_of_inventory_asks_the_tables_of_the_read_model_or_its_history(keeper: str) -> None:
+    own = tables(keeper, "extracted.inventory")
+    assert len(own) == 3
+    for path in folder("extracted.inventory").glob("*.py"):
+        if path.stem not in {keeper, *KEEPERS[keeper]}:
+            used = set(re.findall(r"(?:FROM|JOIN|INTO|UPDATE) (?:main\.|temp\.)?(\w+)", texts(path)))
+            assert not used & own, path

@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 import yaml
 
+from extracted.inventory import metrics as inventory_metrics
 from legacy_monolith import faults, metrics, relay_command, settings, versions
 from legacy_monolith.saga import RULES, WAITING, Step
 from tests.support.shop_services import ROOT
@@ -52,7 +53,7 @@ def test_every_event_is_documented_with_its_newest_version(name: str) -> None:
     assert re.search(rf"^\| `{name}` \| {versions.NEWEST[name]} \|", EVENTS, re.M)
 
 
-@pytest.mark.parametrize("name", metrics.METRICS)
+@pytest.mark.parametrize("name", inventory_metrics.METRICS)
 def test_every_metric_is_documented(name: str) -> None:
     assert re.search(rf"^\| `{name}` \|", EVENTS, re.M)
 
@@ -76,5 +77,11 @@ def test_every_option_of_consuming_is_documented(option: str) -> None:
 def test_the_alerts_speak_of_metrics_that_there_are() -> None:
     rules = yaml.safe_load((ROOT / "deploy" / "prometheus" / "shop.rules.yaml").read_text())
     alerts = [rule for group in rules["groups"] for rule in group["rules"]]
-    assert {alert["alert"] for alert in alerts} == {"ShopEventsLate", "ShopEventsDeadLetters"}
-    assert {re.match(r"\w+", alert["expr"])[0] for alert in alerts} <= set(metrics.METRICS)
+    assert {alert["alert"] for alert in alerts} == {
+        *("ShopEventsLate", "ShopEventsDeadLetters", "ShopCatalogueLate", "ShopCatalogueIncomplete")
+    }
+    assert {re.match(r"\w+", alert["expr"])[0] for alert in alerts} <= set(inventory_metrics.METRICS)
+
+
+def test_inventory_has_every_metric_of_the_monolith() -> None:
+    assert metrics.METRICS.items() <= inventory_metrics.METRICS.items()
