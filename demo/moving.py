@@ -13,7 +13,7 @@ from demo.stage import SERVICES
 
 HALF: Final = 50
 CLIMBED_WITHIN: Final = 120.0
-OTHERS: Final = ("account-payments", "stock-read", "stock-list")
+OTHERS: Final = ("account-payments", "stock-read", "stock-list", "catalogue")
 
 
 async def ramp(play: Play) -> None:
@@ -113,6 +113,7 @@ async def _order_through_a_crash(play: Play) -> int:
     placed = await play.order(half)
     await stage.kill("inventory")
 
+    play.screen.command("python -m extracted.inventory --database inventory.sqlite3 --release v2 --relay")
     async with asyncio.TaskGroup() as group:
         coming = group.create_task(stage.start("inventory", "v2"))
         placed += await play.order(half)

@@ -115,6 +115,12 @@ def _all_stock(customer: Customer, random: Random) -> str:
     return random.choice(["/stock", "/stock?below=5", "/stock?below=300"])
 
 
+def _catalogue(customer: Customer, random: Random) -> str:
+    return random.choice(
+        ["/catalogue", "/catalogue?category=coffee", "/catalogue?q=oolong+tea", "/catalogue?q=pot"]
+    )
+
+
 def _product(customer: Customer, random: Random) -> str:
     return f"/products/{random.choice(_SKUS)}"
 
@@ -129,7 +135,8 @@ _PATHS: Final[dict[str, tuple[str, int, Callable[[Customer, Random], str]]]] = {
     "payments of an account": ("account-payments", 10, _payments),
     "stock": ("stock-read", 13, _stock),
     "all stock": ("stock-list", 4, _all_stock),
-    "product": ("", 7, _product),
+    "catalogue": ("catalogue", 4, _catalogue),
+    "product": ("", 3, _product),
     "account": ("", 4, _account),
 }
 
