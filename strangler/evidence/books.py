@@ -99,6 +99,7 @@ class Books:
     def __init__(self, connection: sqlite3.Connection, random: Random) -> None:
         self._sql = connection
         self._random = random
+        self._roomy = False  # whether rows have gone whose room the file still has
         self._load()
 
     def _load(self) -> None:
@@ -170,11 +171,16 @@ class Books:
             raise
         # What is in memory may speak of rows that are gone.
         self._stale = bool(gone)
-        if gone:
-            shrink(self._sql)
+        self._roomy = self._roomy or bool(gone)
         booked = self._booked
         self._new_batch()
         return booked
+
+    def give_back_room(self) -> None:
+        """Give the room of what was forgotten back to the disk. Raises sqlite3.Error, and then nothing has changed."""
+        if self._roomy:
+            self._roomy = False  # when it fails now, then the next time that something is forgotten
+            shrink(self._sql)
 
     def _enter(self, entry: Observation | Fold | Lost | Retired) -> None:
         if entry.worker in self._retired:

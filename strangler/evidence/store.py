@@ -246,6 +246,10 @@ class Store:
         booked = self._books.apply(batch)
         with self._changed:
             self._booked.update(booked)
+        try:
+            self._books.give_back_room()
+        except sqlite3.Error as problem:  # the batch is in the file, and must not be written again for this
+            self._fault(problem)
 
     def _without_poison(self, batch: Batch) -> Batch:
         """Write the entries one by one and give back what is left to write.

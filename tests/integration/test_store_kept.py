@@ -128,6 +128,27 @@ def test_a_file_that_is_too_large_loses_the_oldest_first(path: Path) -> None:
     assert path.stat().st_size < 1024**2
 
 
+def test_room_that_cannot_be_given_back_counts_nothing_twice(path: Path) -> None:
+    with Store.open(path) as store:
+        for number in range(400):
+            body = Example("GET", "/r", "x" * 4000, "y" * 4000)
+            shown = Difference("body", f"$.{number}", "value", "number", "number")
+            store.record(seen("mismatch", at=float(number), releases=V1, differences=(shown,), example=body))
+        store.record(seen(at=1000.0, releases=V2))
+        assert store.flush()
+        # VACUUM attaches a copy: what refuses that stands for a disk with no room for one.
+        denied = {sqlite3.SQLITE_ATTACH: sqlite3.SQLITE_DENY}
+        store._books._sql.set_authorizer(lambda action, *_: denied.get(action, sqlite3.SQLITE_OK))
+        store.record(seen(at=1001.0, releases=V2))
+        store.forget(since=500.0, size=10**9)
+        assert store.flush(timeout=10.0)
+        assert "authorization denied" in store.last_fault
+        assert store.booked() == {("r", "mismatch"): 400, ("r", "match"): 2}
+        store._books._sql.set_authorizer(None)
+    (pair,) = read(path)["r"].pairs
+    assert dict(pair.tally.outcomes) == {"match": 2}
+
+
 #: What each format has that the one before it had not: tables, and columns of tables.
 ADDED = {
     2: (
