@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 import click
 
 from strangler.cli.common import complain, places, say, who
-from strangler.cli.running import running, taken
+from strangler.cli.running import NoAnswer, Server, running, taken
 from strangler.cutover import CutoverError, Entry, change, read_moves, read_table, roll_back, settled_value
 from strangler.cutover.file import Edited
 from strangler.cutover.report import verdict_line
@@ -112,6 +113,18 @@ def verdict_now(routes: Path, state: Path, route: str) -> str:
         return ""
 
 
+def _mention_out_of_order(server: Server, entry: Entry) -> None:
+    """Whoever gives callers to a side that cannot take them should hear of it."""
+    try:
+        shown = server.get(f"/api/v1/routes/{quote(entry.route, safe='')}")
+    except NoAnswer:
+        return
+    if shown.get("out") and shown.get("share"):
+        complain(
+            f"{shown['extracted']} is out of order: until it is well, the legacy side answers safe requests"
+        )
+
+
 def _say_whether_in_force(routes: Path, state: Path, entry: Entry) -> None:
     server = running(state)
     if server is None:
@@ -121,5 +134,6 @@ def _say_whether_in_force(routes: Path, state: Path, entry: Entry) -> None:
     reason = taken(server, routes, entry.route, entry.key, parse_percent(entry.to) / 1000, kept=kept)
     if reason is None:
         say("in force")
+        _mention_out_of_order(server, entry)
     else:
         complain(f"written, but the running proxy has not taken it yet: {reason}")

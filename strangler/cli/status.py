@@ -95,6 +95,7 @@ def _facts(routes: Path, state: Path) -> dict[str, Any]:
         "server": shown,
         "table": table.digest,
         "faults": [],
+        "out": [],
         "kept": [{"route": name, "file": share / 1000} for name, share in table.kept],
         "routes": [_line(route) for route in report_on(table, state)["routes"]],
     }
@@ -106,6 +107,7 @@ def _from(server: Server) -> dict[str, Any]:
         "server": _described(server, None),
         "table": table.get("table"),
         "faults": table.get("faults", []),
+        "out": table.get("out", []),
         "kept": table.get("kept", []),
         "routes": [_line(route) for route in report.get("routes", [])],
     }
@@ -153,6 +155,8 @@ def _tell(facts: dict[str, Any], state: Path) -> None:
         )
     if facts["faults"]:
         complain("routes.yaml was saved with faults; the table before it is still running")
+    for name in facts["out"]:
+        complain(f"{_plain(name)} is out of order: the legacy side answers safe requests in its place")
     console().print(_grid(facts["routes"], narrow=console().width < WIDE))
     _tell_reasons(facts["routes"])
     if facts["progress"] is not None:

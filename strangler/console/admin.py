@@ -122,14 +122,19 @@ async def _openapi(request: web.Request) -> web.Response:
 
 async def _routes(request: web.Request) -> web.Response:
     panel = request.app[PANEL]
-    return json_answer(table_view(panel.table(), panel.faults()))
+    return json_answer(table_view(panel.table(), panel.faults(), panel.out()))
 
 
 async def _route(request: web.Request) -> web.Response:
     panel = request.app[PANEL]
     table = panel.table()
     (route,) = asked_for(table, request.match_info["name"])
-    found: OneRoute = {**route_view(route), "table": table.digest, "faults": panel.faults()}
+    found: OneRoute = {
+        **route_view(route),
+        "table": table.digest,
+        "faults": panel.faults(),
+        "out": route.extracted in panel.out(),
+    }
     return json_answer(found)
 
 

@@ -147,7 +147,7 @@ async def _follow(request: web.Request, response: web.StreamResponse, pulse: Pul
     quiet_since = time.monotonic()
     # Without a transport the caller has left; when nothing changes, no write would tell.
     while not pulse.ending.is_set() and request.transport is not None:
-        now = {"table": msgspec.json.encode(table_view(panel.table(), panel.faults()))}
+        now = {"table": msgspec.json.encode(table_view(panel.table(), panel.faults(), panel.out()))}
         try:
             report = await asyncio.to_thread(summary, await pulse.report(panel))
             now["report"] = msgspec.json.encode(report)

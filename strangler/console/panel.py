@@ -30,6 +30,10 @@ class Panel(Protocol):
         """The faults of the last save of routes.yaml as lines, empty when it was good."""
         ...
 
+    def out(self) -> frozenset[str]:
+        """The names of the upstreams that are out of order, by their health checks and breakers, in some worker."""
+        ...
+
     def report(self, route: str | None, releases: Releases | None = None) -> dict[str, Any]:
         """The report of the fixed shape on one route, or on all; on one perhaps at a pair of releases of the past."""
         ...

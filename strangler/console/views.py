@@ -26,10 +26,11 @@ class RouteView(TypedDict):
 
 
 class OneRoute(RouteView):
-    """A route of the running table, and what `TableView` says of that."""
+    """A route of the running table, and what `TableView` says of that; `out`: its extracted side is out of order."""
 
     table: str
     faults: list[str]
+    out: bool
 
 
 class KeptShare(TypedDict):
@@ -40,10 +41,12 @@ class KeptShare(TypedDict):
 
 
 class TableView(TypedDict):
-    """The running table: `table` is the SHA-256 of its file, `faults` are of a later save that is not running."""
+    """The running table: `table` is the SHA-256 of its file, `faults` are of a later save that is not running,
+    `out` are the upstreams of which some worker knows no endpoint that is in order."""
 
     table: str
     faults: list[str]
+    out: list[str]
     kept: list[KeptShare]
     legacy: str
     routes: list[RouteView]
@@ -112,11 +115,12 @@ def route_view(route: Route) -> RouteView:
     }
 
 
-def table_view(table: Table, faults: list[str]) -> TableView:
+def table_view(table: Table, faults: list[str], out: frozenset[str]) -> TableView:
     """The running table: `table` is the SHA-256 of the routes.yaml it was read from."""
     return {
         "table": table.digest,
         "faults": faults,
+        "out": sorted(out),
         "kept": [{"route": name, "file": share / 1000} for name, share in table.kept],
         "legacy": table.legacy,
         "routes": [route_view(route) for route in table.routes],

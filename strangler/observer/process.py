@@ -284,6 +284,10 @@ class Panel:
         """The faults of the last save of routes.yaml, as lines; empty when it was good."""
         return list(self._observer.faults)
 
+    def out(self) -> frozenset[str]:
+        """The names of the upstreams that are out of order in some worker."""
+        return self._sheets.out_of_order(self._observer.table.upstreams.values())
+
     def ready(self) -> bool:
         """True while exchanges are taken."""
         return self.is_ready

@@ -90,6 +90,8 @@ async def test_a_service_has_started_when_every_worker_finds_it_in_order(tmp_pat
             async with asyncio.timeout(WITHIN):
                 while await out() < 2:
                     pass
+            async with session.get(f"{stage.admin}/api/v1/routes") as answer:
+                assert (await answer.json())["out"] == ["inventory", "payments"]
             await stage.fill("payments")
             await stage.start("payments", "v1")
             assert await out() == 0

@@ -137,6 +137,25 @@ def test_a_change_says_that_it_is_in_force(folder: Path) -> None:
     assert asked[0] == ("/api/v1/routes/r0", "Bearer s3cret")
 
 
+@pytest.mark.parametrize(("percent", "warned"), [("25%", True), ("0%", False)])
+def test_a_share_for_a_side_that_is_out_of_order_is_warned_of(
+    folder: Path, percent: str, warned: bool
+) -> None:
+    file = folder / "routes.yaml"
+    file.write_text(file.read_text().replace("share: 0%", "share: 5%", 1))
+
+    def fresh() -> dict[str, Any]:
+        table, _ = read_table(file)
+        share = table.routes[0].share / 1000
+        return {"table": table.digest, "faults": [], "share": share, "extracted": "payments", "out": True}
+
+    with _serving(folder, {"/api/v1/routes/r0": (200, fresh)}):
+        done = _run(folder, "share", "r0", percent)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "in force")
+    warning = "payments is out of order: until it is well, the legacy side answers safe requests\n"
+    assert done.stderr == (warning if warned else "")
+
+
 @pytest.mark.parametrize(
     ("status", "body", "says"),
     [
@@ -175,7 +194,7 @@ def test_a_change_that_was_changed_again_is_not_said_to_be_in_force(folder: Path
 def test_status_asks_the_running_proxy(folder: Path) -> None:
     report = json.loads(_run(folder, "report", "--json").stdout)
     report["routes"] = report["routes"][:1]
-    table = {"table": "abc", "faults": ["routes.yaml:9:9: error: no"]}
+    table = {"table": "abc", "faults": ["routes.yaml:9:9: error: no"], "out": ["payments"]}
     answers = {"/api/v1/routes": (200, table), "/api/v1/report": (200, report)}
     with _serving(folder, answers):
         (folder / "routes.yaml").write_text("not a table")
@@ -186,6 +205,8 @@ def test_status_asks_the_running_proxy(folder: Path) -> None:
     assert [route["route"] for route in body["routes"]] == ["r0"]
     assert text.stdout.startswith(f"running: pid {os.getpid()}")
     assert "routes.yaml:9:9: error: no" in text.stderr
+    assert body["out"] == ["payments"]
+    assert "payments is out of order: the legacy side answers safe requests in its place\n" in text.stderr
 
 
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1)])

@@ -93,7 +93,10 @@ async def test_routes_and_one_route(console: Console) -> None:
     assert body["faults"] == console.panel.wrong
     assert [route["name"] for route in body["routes"]] == ["read", "<b>&pay"]
     status, one = await console.ask("GET", "/api/v1/routes/read")
-    assert {"table": body["table"], "faults": body["faults"], **body["routes"][0]} == one
+    assert {"table": body["table"], "faults": body["faults"], "out": False, **body["routes"][0]} == one
+    console.panel.sick = ["payments"]
+    assert (await console.ask("GET", "/api/v1/routes"))[1]["out"] == ["payments"]
+    assert (await console.ask("GET", "/api/v1/routes/read"))[1]["out"] is True
     assert (one["share"], one["shadow"], one["stage"], one["methods"]) == (0.0, 100.0, "shadow", ["GET"])
     status, other = await console.ask("GET", "/api/v1/routes/%3Cb%3E&pay")
     assert (status, other["name"]) == (200, "<b>&pay")

@@ -44,6 +44,7 @@ class FakePanel:
     state: Path
     token: str | None = None
     wrong: list[str] = field(default_factory=list)
+    sick: list[str] = field(default_factory=list)  # upstreams that are out of order
     is_ready: bool = True
     broken: bool = False
     ring: Ring = field(default_factory=Ring)
@@ -66,6 +67,9 @@ class FakePanel:
     def metrics(self, report: dict[str, Any] | None) -> bytes:
         routes = -1 if report is None else len(report["routes"])
         return f"# HELP strangler_up Up\nstrangler_up {routes}.0\n".encode()
+
+    def out(self) -> frozenset[str]:
+        return frozenset(self.sick)
 
     def ready(self) -> bool:
         return self.is_ready
