@@ -25,6 +25,7 @@ RAMP = """\
     ramp: {{steps: [25%, 50%, 100%], hold: 1s, match: 99%, errors: 0.5%, p99: 20x}}
 """
 CALLERS = 24
+PAUSE = 0.03
 
 
 @dataclass
@@ -88,7 +89,7 @@ async def test_a_ramp_of_the_shop(tmp_path: Path, fallback: str, capsys: pytest.
 async def _climbs_and_falls(
     stage: Stage, front: Front, routes: Path, fallback: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with load(lambda n: f"{stage.proxy}/payments/{n + 1}", callers=CALLERS) as callers:
+    async with load(lambda n: f"{stage.proxy}/payments/{n + 1}", callers=CALLERS, pause=PAUSE) as callers:
         await until(lambda: share(routes) == "100%", within=120)
         assert callers.failed == 0, callers.last_error
         await stage.type("rollback", "payment-read", "--to", "25%", "--why", "a new release comes")

@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 FOUND = next((path for name in _NAMES if (path := shutil.which(name))), None)
+expect.set_options(timeout=30_000)  # a page waits for traffic, which a busy machine brings later
 _OPTIONS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),

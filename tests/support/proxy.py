@@ -142,12 +142,17 @@ async def service(answer: Callable[[web.Request], web.Response], *, release: str
 
 @dataclass
 class Load:
-    """Callers who ask again and again until told to stop. `failed` are those who got no 2xx."""
+    """Callers who ask again and again until told to stop. `failed` are those who got no 2xx.
+
+    With a `pause` (seconds) between their requests they leave a small machine room for the observer, which stands back
+    behind callers: without it, copies are skipped, and said to be.
+    """
 
     asked: int = 0
     failed: int = 0
     last_error: str = ""
     stop: bool = False
+    pause: float = 0.0
 
     async def run(self, url: Callable[[int], str], *, callers: int = 8) -> None:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)) as session:
@@ -167,12 +172,13 @@ class Load:
                 self.failed += 1
                 self.last_error = repr(error)
             self.asked += 1
+            await asyncio.sleep(self.pause)
 
 
 @contextlib.asynccontextmanager
-async def load(url: Callable[[int], str], *, callers: int = 8) -> AsyncIterator[Load]:
+async def load(url: Callable[[int], str], *, callers: int = 8, pause: float = 0.0) -> AsyncIterator[Load]:
     """Callers at work for as long as the block lasts."""
-    made = Load()
+    made = Load(pause=pause)
     task = asyncio.create_task(made.run(url, callers=callers))
     try:
         yield made
