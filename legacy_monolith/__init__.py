@@ -22,8 +22,8 @@ docs/shop.md tells all of it; `python -m legacy_monolith sagas` lists what is un
 `storefront` shows all this to people, who log in (`login`, `sessions`); `callers` knows them again, `tokens` lets the
 services know them too; `export` and `status_stream` give an order in other forms than JSON.
 
-What happens is told by `outbox`; `relay` posts it to who asked, or puts it into a stream (`sending`, `sent`); `inbox`
-takes what services tell, from a stream too (`consuming`, `arriving`, `arrivals`): docs/shop-events.md.
+What happens is told through `shop_events`, the library that the services use as well; `telling` says what that has to
+know of the shop, and `inbox` takes what services tell: docs/shop-events.md.
 
 `web` answers HTTP, `database` opens the file, `seed` fills it, `money` says how cents look on the wire.
 """

@@ -14,24 +14,13 @@ from typing import NoReturn
 import uvloop
 
 from legacy_monolith import __doc__ as about
-from legacy_monolith import (
-    access,
-    consume_command,
-    events_command,
-    faults,
-    operating,
-    price_command,
-    relay_command,
-    sagas_command,
-    seed,
-    settings,
-)
+from legacy_monolith import access, faults, operating, price_command, sagas_command, seed, settings
 from legacy_monolith.database import open_writer
 from legacy_monolith.errors import UnusableDatabase, UnusableKeys, WrongUse
 from legacy_monolith.serving import serve
+from legacy_monolith.telling import COMMAND, PROGRAM
 from legacy_monolith.web import make_app
-
-PROGRAM = "python -m legacy_monolith"
+from shop_events import consume_command, events_command, program, relay_command
 
 
 class _Parser(argparse.ArgumentParser):
@@ -50,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return COMMANDS[options.command](options)
     except KeyboardInterrupt:
         return 0 if given[0] == "serve" else 130  # told to stop before it listened: nothing was begun
-    except (UnusableDatabase, UnusableKeys, WrongUse) as error:
+    except (UnusableDatabase, UnusableKeys, WrongUse, program.WrongUse) as error:
         return _refuse(str(error))
 
 
@@ -61,9 +50,9 @@ def _serve(options: argparse.Namespace) -> int:
             writer, options.database, options.release, settings.settings_of(options), reach, let_in
         )
         if options.relay:
-            app.cleanup_ctx.append(relay_command.beside(options))
+            app.cleanup_ctx.append(relay_command.beside(PROGRAM, options))
         if options.consume:
-            app.cleanup_ctx.append(consume_command.beside(options))
+            app.cleanup_ctx.append(consume_command.beside(PROGRAM, options))
         try:
             uvloop.run(serve(app, options.host, options.port))
         except OSError as error:
@@ -77,7 +66,7 @@ def _fill(number: int, db: sqlite3.Connection) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog=PROGRAM,
+        prog=COMMAND,
         description=about,
         epilog="Without a command it serves. `serve --help`, `sagas --help` and so on list the options.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -90,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     sagas_command.add_to(commands, os.environ)
     events_command.add_to(commands)
     relay_command.add_to(commands)
-    consume_command.add_to(commands)
+    consume_command.add_to(PROGRAM, commands)
     price_command.add_to(commands)
     operating.add_commands(commands)
     return parser
@@ -132,16 +121,16 @@ def _label(text: str) -> str:
 
 
 def _refuse(message: str) -> int:
-    print(f"{PROGRAM}: error: {message}", file=sys.stderr)
+    print(f"{COMMAND}: error: {message}", file=sys.stderr)
     return 2
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": _serve,
     "sagas": sagas_command.run,
-    "events": events_command.run,
-    "relay": relay_command.run,
-    "consume": consume_command.run,
+    "events": partial(events_command.run, PROGRAM),
+    "relay": partial(relay_command.run, PROGRAM),
+    "consume": partial(consume_command.run, PROGRAM),
     "price": price_command.run,
     **dict.fromkeys(operating.COMMANDS, operating.run),
 }

@@ -3,7 +3,8 @@
 import sqlite3
 from dataclasses import dataclass
 
-from legacy_monolith import money, outbox
+from legacy_monolith import money
+from shop_events import outbox
 
 SCHEMA = (
     """CREATE TABLE products (

@@ -6,23 +6,20 @@ from pathlib import Path
 
 from legacy_monolith import (
     accounts,
-    arrivals,
     catalogue,
-    deliveries,
     inbox,
     order_keys,
     orders,
-    outbox,
     passwords,
     payments,
     progress,
     saga_log,
-    sent,
     sessions,
     stock,
 )
 from legacy_monolith.errors import UnusableDatabase
-from legacy_monolith.transactions import transaction
+from shop_events import arrivals, deliveries, outbox, sent
+from shop_events.transactions import transaction
 
 APPLICATION_ID = 0x53484F50  # "SHOP", in the header of the file: https://www.sqlite.org/fileformat.html
 SCHEMA = (*catalogue.SCHEMA, *stock.SCHEMA, *accounts.SCHEMA, *payments.SCHEMA, *orders.SCHEMA)

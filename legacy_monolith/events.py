@@ -93,11 +93,6 @@ def object_of(body: bytes) -> dict[str, Any]:
     return data
 
 
-def is_id(text: str) -> bool:
-    """Say whether an event may have this id."""
-    return _ID.fullmatch(text) is not None
-
-
 def read(data: dict[str, Any]) -> Event:
     """Read an event of any version that is known; older ones become the newest. Raises Malformed, UnknownReference."""
     kind, version = data.get("type"), data.get("version")

@@ -8,7 +8,7 @@ from typing import Literal
 
 from legacy_monolith import payments, stock
 from legacy_monolith.events import Event, PaymentRefunded, PaymentTaken, StockChanged
-from legacy_monolith.transactions import transaction
+from shop_events.transactions import transaction
 
 LATER_SCHEMA = (
     """CREATE TABLE IF NOT EXISTS handled (

@@ -13,7 +13,7 @@ from legacy_monolith import progress, token_keys
 from legacy_monolith.database import open_existing
 from legacy_monolith.errors import NotFound, Refused, UnusableDatabase
 from legacy_monolith.front import find_order
-from legacy_monolith.transactions import transaction
+from shop_events.transactions import transaction
 
 COMMANDS = ("keys", "order")
 

@@ -7,13 +7,15 @@ placed is a draft, and has no row yet.
 import sqlite3
 from typing import Any
 
-from legacy_monolith import accounts, catalogue, money, order_keys, outbox, payments
+from legacy_monolith import accounts, catalogue, money, order_keys, payments
 from legacy_monolith.drafts import Draft, Line
 from legacy_monolith.errors import NotPaid, OutOfStock, UnknownReference
 from legacy_monolith.in_transaction import PAYMENTS, STOCK
+from legacy_monolith.numbering import next_id
 from legacy_monolith.order_keys import Known
 from legacy_monolith.order_request import Item, OrderRequest
-from legacy_monolith.transactions import next_id, savepoint, transaction
+from shop_events import outbox
+from shop_events.transactions import savepoint, transaction
 
 SCHEMA = (
     """CREATE TABLE orders (

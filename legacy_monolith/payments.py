@@ -3,9 +3,10 @@
 import sqlite3
 from typing import Any, Literal
 
-from legacy_monolith import accounts, money, outbox
+from legacy_monolith import accounts, money
 from legacy_monolith.errors import Contradiction, NotPaid
-from legacy_monolith.transactions import next_id
+from legacy_monolith.numbering import next_id
+from shop_events import outbox
 
 Method = Literal["card", "balance"]
 

@@ -32,7 +32,7 @@ from legacy_monolith.saga import (
     state_of,
 )
 from legacy_monolith.saga_log import Pending, Places, Saga
-from legacy_monolith.transactions import savepoint, transaction
+from shop_events.transactions import savepoint, transaction
 
 STOCK: dict[Where, StockPort] = {"local": in_transaction.STOCK, "http": over_http.STOCK}
 PAYMENTS: dict[Where, PaymentsPort] = {"local": in_transaction.PAYMENTS, "http": over_http.PAYMENTS}

@@ -9,7 +9,7 @@ from typing import Any
 from legacy_monolith import catalogue
 from legacy_monolith.database import open_existing
 from legacy_monolith.errors import WrongUse
-from legacy_monolith.transactions import transaction
+from shop_events.transactions import transaction
 
 MOST_CENTS = 10**9
 

@@ -11,7 +11,7 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from hashlib import sha256
 
-from legacy_monolith.transactions import transaction
+from shop_events.transactions import transaction
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS sessions (

@@ -6,8 +6,9 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from legacy_monolith import money, outbox
+from legacy_monolith import money
 from legacy_monolith.errors import Contradiction, OutOfStock
+from shop_events import outbox
 
 SCHEMA = (
     """CREATE TABLE warehouses (

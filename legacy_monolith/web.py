@@ -21,7 +21,6 @@ from legacy_monolith import (
     faults,
     front,
     inbox,
-    metrics,
     orders,
     payments,
     saga_log,
@@ -43,6 +42,7 @@ from legacy_monolith.problems import answer_for
 from legacy_monolith.running import OrderDesk, Placed, open_desk
 from legacy_monolith.settings import Settings
 from legacy_monolith.token_keys import KeySource
+from shop_events import metrics
 
 MAX_BODY = 64 * 1024
 

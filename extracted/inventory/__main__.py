@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -15,18 +16,18 @@ from urllib.parse import urlsplit
 import uvloop
 
 from extracted.inventory import __doc__ as about
-from extracted.inventory import catalogue_command, consume_command, events_command, projector, relay_command
+from extracted.inventory import catalogue_command, projector
 from extracted.inventory.callers import Login
 from extracted.inventory.database import UnusableDatabase, open_database
 from extracted.inventory.importing import import_from
-from extracted.inventory.problems import WrongUse
 from extracted.inventory.reconciling import reconcile
 from extracted.inventory.releases import RELEASES
 from extracted.inventory.serving import serve
+from extracted.inventory.telling import COMMAND, PROGRAM
 from extracted.inventory.tokens import KeyFile, UnusableKeys
 from extracted.inventory.web import make_app
-
-PROGRAM = "python -m extracted.inventory"
+from shop_events import consume_command, events_command, relay_command
+from shop_events.program import WrongUse
 
 
 class _Parser(argparse.ArgumentParser):
@@ -58,9 +59,9 @@ def _serve(options: argparse.Namespace) -> int:
             app = make_app(reader, writer, RELEASES[options.release], login=login)
             app.cleanup_ctx.append(projector.beside(options.database, time.time))
             if options.relay:
-                app.cleanup_ctx.append(relay_command.beside(options))
+                app.cleanup_ctx.append(relay_command.beside(PROGRAM, options))
             if options.consume:
-                app.cleanup_ctx.append(consume_command.beside(options))
+                app.cleanup_ctx.append(consume_command.beside(PROGRAM, options))
             uvloop.run(serve(app, options.host, options.port))
     except KeyboardInterrupt:
         pass  # told to stop before it listened: nothing was begun that must be ended
@@ -82,7 +83,7 @@ def _import(options: argparse.Namespace) -> int:
     try:
         done = import_from(options.source, options.database)
     except KeyboardInterrupt:
-        print(f"{PROGRAM}: interrupted, nothing was imported", file=sys.stderr)
+        print(f"{COMMAND}: interrupted, nothing was imported", file=sys.stderr)
         return 130
     print(f"imported {options.source} into {options.database}")
     for table in done:
@@ -107,7 +108,7 @@ def _reconcile(options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog=PROGRAM,
+        prog=COMMAND,
         description=about,
         epilog="Without a command it serves. `serve --help`, `import --help` and `reconcile --help` list the options.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -121,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_reconcile(commands)
     events_command.add_to(commands)
     relay_command.add_to(commands)
-    consume_command.add_to(commands)
+    consume_command.add_to(PROGRAM, commands)
     catalogue_command.add_to(commands)
     return parser
 
@@ -200,7 +201,7 @@ def _url(text: str) -> str:
 
 
 def _refuse(message: str) -> int:
-    print(f"{PROGRAM}: error: {message}", file=sys.stderr)
+    print(f"{COMMAND}: error: {message}", file=sys.stderr)
     return 2
 
 
@@ -208,9 +209,9 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": _serve,
     "import": _import,
     "reconcile": _reconcile,
-    "events": events_command.run,
-    "relay": relay_command.run,
-    "consume": consume_command.run,
+    "events": partial(events_command.run, PROGRAM),
+    "relay": partial(relay_command.run, PROGRAM),
+    "consume": partial(consume_command.run, PROGRAM),
     "catalogue": catalogue_command.run_catalogue,
     "rebuild": catalogue_command.run_rebuild,
 }

@@ -3,8 +3,9 @@
 import sqlite3
 from pathlib import Path
 
-from extracted.inventory import arrivals, catalogue, deliveries, handling, history, outbox, sent
-from extracted.inventory.transactions import transaction
+from extracted.inventory import catalogue, handling, history
+from shop_events import arrivals, deliveries, outbox, sent
+from shop_events.transactions import transaction
 
 APPLICATION_ID = 0x494E5659  # "INVY", in the header of the file: https://www.sqlite.org/fileformat.html
 SCHEMA = (

@@ -73,11 +73,6 @@ class Event:
     told: str = field(compare=False, repr=False)
 
 
-def is_id(text: str) -> bool:
-    """Say whether an event may have this id."""
-    return _ID.fullmatch(text) is not None
-
-
 def read(data: dict[str, Any]) -> Event:
     """Read an event of any version that is known; older ones become the newest. Raises Malformed, UnknownEvent."""
     return _event(data, _told(data))

@@ -11,7 +11,7 @@ from typing import Literal
 from extracted.inventory import following, history
 from extracted.inventory.events import Event
 from extracted.inventory.problems import NotReady
-from extracted.inventory.transactions import transaction
+from shop_events.transactions import transaction
 
 LATER_SCHEMA = (
     """CREATE TABLE IF NOT EXISTS handled (

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from extracted.inventory.problems import KeyReused, Malformed, Refused, problem
-from extracted.inventory.transactions import savepoint, transaction
+from shop_events.transactions import savepoint, transaction
 
 KEPT_SECONDS = 24 * 3600.0  # how long an answer is kept for its key
 

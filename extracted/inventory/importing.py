@@ -10,10 +10,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from extracted.inventory import deliveries, handling, outbox
+from extracted.inventory import handling
 from extracted.inventory.database import UnusableDatabase, open_database
 from extracted.inventory.events import TYPES
-from extracted.inventory.transactions import transaction
+from shop_events import deliveries, outbox
+from shop_events.transactions import transaction
 
 MONOLITH_ID = 0x53484F50  # what the monolith writes into its file's header
 

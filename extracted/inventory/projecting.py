@@ -11,14 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from extracted.inventory import catalogue, events, handling, history, outbox, projection
+from extracted.inventory import catalogue, events, handling, history, projection
 from extracted.inventory.catalogue import Place, State
 from extracted.inventory.events import Event
 from extracted.inventory.history import Holes
-from extracted.inventory.outbox import Told
 from extracted.inventory.problems import Malformed, UnknownEvent
 from extracted.inventory.projection import Row
-from extracted.inventory.transactions import transaction
+from shop_events import outbox
+from shop_events.outbox import Told
+from shop_events.transactions import transaction
 
 BATCH = 500  # events of each of the two histories
 

@@ -10,10 +10,10 @@ import sqlite3
 from collections import Counter
 from http import HTTPStatus
 
-from extracted.inventory import outbox
 from extracted.inventory.idempotency import Result
 from extracted.inventory.problems import Refused
 from extracted.inventory.requests import Item, Reservation
+from shop_events import outbox
 
 
 def find(db: sqlite3.Connection, order_id: int) -> dict[str, object] | None:
@@ -132,7 +132,7 @@ def _promise(db: sqlite3.Connection, sku: str, code: str, quantity: int) -> None
         "change": {"on_hand": 0, "reserved": quantity},
         "level": {"on_hand": on_hand, "reserved": reserved},
     }
-    outbox.write(db, "StockChanged", 2, sku, data)
+    outbox.write(db, "StockChanged", 2, sku, data, by="inventory")
 
 
 def _shown(db: sqlite3.Connection, order_id: int, status: HTTPStatus) -> Result:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -14,18 +15,17 @@ from urllib.parse import urlsplit
 import uvloop
 
 from extracted.payments import __doc__ as about
-from extracted.payments import consume_command, events_command, relay_command
 from extracted.payments.callers import Login
 from extracted.payments.database import UnusableDatabase, open_database
 from extracted.payments.importing import import_from
-from extracted.payments.problems import WrongUse
 from extracted.payments.reconciling import reconcile
 from extracted.payments.releases import RELEASES
 from extracted.payments.serving import serve
+from extracted.payments.telling import COMMAND, PROGRAM
 from extracted.payments.tokens import KeyFile, UnusableKeys
 from extracted.payments.web import make_app
-
-PROGRAM = "python -m extracted.payments"
+from shop_events import consume_command, events_command, relay_command
+from shop_events.program import WrongUse
 
 
 class _Parser(argparse.ArgumentParser):
@@ -56,9 +56,9 @@ def _serve(options: argparse.Namespace) -> int:
             reader.execute("PRAGMA query_only = ON")
             app = make_app(reader, writer, RELEASES[options.release], login=login)
             if options.relay:
-                app.cleanup_ctx.append(relay_command.beside(options))
+                app.cleanup_ctx.append(relay_command.beside(PROGRAM, options))
             if options.consume:
-                app.cleanup_ctx.append(consume_command.beside(options))
+                app.cleanup_ctx.append(consume_command.beside(PROGRAM, options))
             uvloop.run(serve(app, options.host, options.port))
     except KeyboardInterrupt:
         pass  # told to stop before it listened: nothing was begun that must be ended
@@ -80,7 +80,7 @@ def _import(options: argparse.Namespace) -> int:
     try:
         done = import_from(options.source, options.database)
     except KeyboardInterrupt:
-        print(f"{PROGRAM}: interrupted, nothing was imported", file=sys.stderr)
+        print(f"{COMMAND}: interrupted, nothing was imported", file=sys.stderr)
         return 130
     print(f"imported {options.source} into {options.database}")
     for table in done:
@@ -105,7 +105,7 @@ def _reconcile(options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog=PROGRAM,
+        prog=COMMAND,
         description=about,
         epilog="Without a command it serves. `serve --help`, `import --help` and `reconcile --help` list the options.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_reconcile(commands)
     events_command.add_to(commands)
     relay_command.add_to(commands)
-    consume_command.add_to(commands)
+    consume_command.add_to(PROGRAM, commands)
     return parser
 
 
@@ -195,7 +195,7 @@ def _url(text: str) -> str:
 
 
 def _refuse(message: str) -> int:
-    print(f"{PROGRAM}: error: {message}", file=sys.stderr)
+    print(f"{COMMAND}: error: {message}", file=sys.stderr)
     return 2
 
 
@@ -203,9 +203,9 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": _serve,
     "import": _import,
     "reconcile": _reconcile,
-    "events": events_command.run,
-    "relay": relay_command.run,
-    "consume": consume_command.run,
+    "events": partial(events_command.run, PROGRAM),
+    "relay": partial(relay_command.run, PROGRAM),
+    "consume": partial(consume_command.run, PROGRAM),
 }
 
 

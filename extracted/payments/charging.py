@@ -7,12 +7,13 @@ request, whose answer was lost, has arrived or is still to come.
 import sqlite3
 from http import HTTPStatus
 
-from extracted.payments import outbox, records
+from extracted.payments import records
 from extracted.payments.idempotency import Result
 from extracted.payments.money import to_wire
 from extracted.payments.problems import Refused
 from extracted.payments.releases import Release
 from extracted.payments.requests import Charge
+from shop_events import outbox
 
 CARD_LIMIT_CENTS = 1_000_000  # the acquirer refuses more in one payment
 DECLINED_CARD = "tok_declined"  # the acquirer's test card that has never any money
@@ -91,7 +92,7 @@ def _take(db: sqlite3.Connection, wanted: Charge) -> None:
         "tax": to_wire(wanted.tax_cents),
         "taken_at": wanted.taken_at,
     }
-    outbox.write(db, "PaymentTaken", 1, str(wanted.payment_id), data)
+    outbox.write(db, "PaymentTaken", 1, str(wanted.payment_id), data, by="payments")
 
 
 def _give_back(db: sqlite3.Connection, payment_id: int) -> None:
@@ -103,4 +104,4 @@ def _give_back(db: sqlite3.Connection, payment_id: int) -> None:
     ).fetchone()
     if given is not None:  # nothing is told of what was given back before
         data = {"payment_id": payment_id, "refunded": to_wire(given[0])}
-        outbox.write(db, "PaymentRefunded", 1, str(payment_id), data)
+        outbox.write(db, "PaymentRefunded", 1, str(payment_id), data, by="payments")

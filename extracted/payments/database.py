@@ -3,8 +3,9 @@
 import sqlite3
 from pathlib import Path
 
-from extracted.payments import arrivals, deliveries, handling, outbox, sent
-from extracted.payments.transactions import transaction
+from extracted.payments import handling
+from shop_events import arrivals, deliveries, outbox, sent
+from shop_events.transactions import transaction
 
 APPLICATION_ID = 0x50415953  # "PAYS", in the header of the file: https://www.sqlite.org/fileformat.html
 SCHEMA = (

@@ -58,11 +58,6 @@ class Event:
     body: Body
 
 
-def is_id(text: str) -> bool:
-    """Say whether an event may have this id."""
-    return _ID.fullmatch(text) is not None
-
-
 def read(data: dict[str, Any]) -> Event:
     """Read an event of any version that is known; older ones become the newest. Raises Malformed, UnknownEvent."""
     kind, version = data.get("type"), data.get("version")

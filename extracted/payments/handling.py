@@ -10,7 +10,7 @@ from typing import Literal
 from extracted.payments import following
 from extracted.payments.events import Event
 from extracted.payments.problems import NotReady
-from extracted.payments.transactions import transaction
+from shop_events.transactions import transaction
 
 LATER_SCHEMA = (
     """CREATE TABLE IF NOT EXISTS handled (

@@ -9,9 +9,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from extracted.payments import deliveries, handling, outbox
+from extracted.payments import handling
 from extracted.payments.database import UnusableDatabase, open_database
-from extracted.payments.transactions import transaction
+from shop_events import deliveries, outbox
+from shop_events.transactions import transaction
 
 MONOLITH_ID = 0x53484F50  # what the monolith writes into its file's header
 

@@ -26,10 +26,6 @@ class NotReady(Exception):
     """The service cannot do that yet; the text says what it waits for."""
 
 
-class WrongUse(Exception):
-    """The command line asks for what there is not; the text is one line for the operator."""
-
-
 class KeyReused(Exception):
     """The key of a write belongs to another request."""
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from extracted.payments import callers, charging, events, handling, metrics, records, requests
+from extracted.payments import callers, charging, events, handling, records, requests
 from extracted.payments.callers import CALLERS, Login, shop_only
 from extracted.payments.problems import NotFound, answer_for
 from extracted.payments.releases import Release
 from extracted.payments.writing import Writer, json_of
+from shop_events import metrics
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,7 @@ class Shell:
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
     # A checkout, as far as the tutorial needs one; it makes a folder of its own in it.
-    for each in ("legacy_monolith", "extracted", "demo", "routes.yaml"):
+    for each in ("legacy_monolith", "extracted", "shop_events", "demo", "routes.yaml"):
         (tmp_path / each).symlink_to(ROOT / each)
     alone = subprocess.run([*ALONE, "true"], check=False, capture_output=True).returncode == 0
     opened = Shell(tmp_path, ALONE if alone else [])

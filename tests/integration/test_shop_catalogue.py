@@ -23,7 +23,7 @@ from extracted.inventory.projecting import project_some
 from legacy_monolith import catalogue, seed
 from legacy_monolith.catalogue import Product
 from legacy_monolith.database import open_writer
-from legacy_monolith.transactions import transaction
+from shop_events.transactions import transaction
 from tests.support.shop_catalogue import SOURCE, content, imported, price, stock, take
 from tests.support.shop_events import relay_of, rows, subscribe, wait_until_delivered
 from tests.support.shop_services import (

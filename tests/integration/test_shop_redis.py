@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from legacy_monolith.delivery import Lost, Seen, Taken
-from legacy_monolith.sending import Streams
-from legacy_monolith.stream import NONE, parse, text_of
+from shop_events.delivery import Lost, Seen, Taken
+from shop_events.sending import Streams
+from shop_events.stream import NONE, parse, text_of
 from tests.support.redis_server import RedisServer, consuming, redis_server
 from tests.support.shop_events import FAST, event, events_of, payment, rows, stock_1, wait_until_delivered
 from tests.support.shop_services import Service, bring_over, run, running, wait_until

@@ -4,8 +4,9 @@ import sqlite3
 from decimal import Decimal
 from typing import Any
 
-from extracted.inventory import catalogue, events, handling, outbox
-from extracted.inventory.transactions import transaction
+from extracted.inventory import catalogue, events, handling
+from shop_events import outbox
+from shop_events.transactions import transaction
 from tests.support.shop_events import event
 
 SOURCE = "shop:0123456789abcdef"
@@ -45,7 +46,7 @@ def take(db: sqlite3.Connection, *told: dict[str, Any]) -> list[str]:
 def do(db: sqlite3.Connection, change: int, sku: str = "TEA-001") -> None:
     """Tell something of our own."""
     with transaction(db):
-        outbox.write(db, "StockChanged", 2, sku, stock(1, change, sku)["data"])
+        outbox.write(db, "StockChanged", 2, sku, stock(1, change, sku)["data"], by="inventory")
 
 
 def content(db: sqlite3.Connection) -> tuple[list[Any], list[Any], int]:

@@ -3,7 +3,7 @@
 import pytest
 
 from legacy_monolith import versions
-from legacy_monolith.delivery import (
+from shop_events.delivery import (
     MOST_WAITING,
     Absent,
     Deliver,

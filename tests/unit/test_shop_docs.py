@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from extracted.inventory import metrics as inventory_metrics
-from legacy_monolith import faults, metrics, relay_command, settings, versions
+from legacy_monolith import faults, settings, versions
 from legacy_monolith.saga import RULES, WAITING, Step
+from shop_events import metrics, relay_command
 from tests.support.shop_services import ROOT
 
 PAGE = (ROOT / "docs" / "shop.md").read_text()

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from legacy_monolith import catalogue, deliveries, metrics, orders, outbox, seed
+from legacy_monolith import catalogue, orders, seed
 from legacy_monolith.database import open_writer
 from legacy_monolith.errors import NotPaid, OutOfStock
 from legacy_monolith.order_request import Item, OrderRequest
-from legacy_monolith.transactions import transaction
+from shop_events import deliveries, metrics, outbox
+from shop_events.transactions import transaction
 
 AT = "2026-04-01T12:00:00Z"
 

@@ -21,7 +21,7 @@ from extracted.inventory.problems import Malformed
 from extracted.inventory.projecting import next_batch, project_some, rebuild, standing
 from extracted.inventory.projection import Offer, Row, fold, project
 from extracted.inventory.searching import read
-from extracted.inventory.transactions import transaction
+from shop_events.transactions import transaction
 from tests.support.shop_catalogue import SOURCE, content, do, imported, price, stock, take
 from tests.support.shop_events import event, stock_2
 from tests.support.shop_services import dump

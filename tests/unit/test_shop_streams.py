@@ -12,11 +12,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from legacy_monolith import arrivals, arriving, deliveries, metrics, outbox, seed, sent
-from legacy_monolith.arriving import arrival
+from legacy_monolith import seed
 from legacy_monolith.database import open_writer
-from legacy_monolith.delivery import Absent, Spoiled
-from legacy_monolith.stream import (
+from legacy_monolith.telling import PROGRAM
+from shop_events import arrivals, arriving, deliveries, metrics, outbox, sent
+from shop_events.arriving import arrival
+from shop_events.delivery import Absent, Spoiled
+from shop_events.stream import (
     Group,
     Stream,
     entry_of,
@@ -198,7 +200,7 @@ def test_an_entry_without_an_event_holds_up_nobody() -> None:
     ],
 )
 def test_what_is_no_event_is_hopeless(fields: dict[bytes, bytes], text: str, db: sqlite3.Connection) -> None:
-    assert arriving.take(db, arrival("5-0", fields)) == Spoiled(text, hopeless=True)
+    assert arriving.take(PROGRAM, db, arrival("5-0", fields)) == Spoiled(text, hopeless=True)
 
 
 def test_a_database_that_is_busy_spoils_no_event(db: sqlite3.Connection, tmp_path: Path) -> None:
@@ -208,7 +210,7 @@ def test_a_database_that_is_busy_spoils_no_event(db: sqlite3.Connection, tmp_pat
     db.execute("PRAGMA busy_timeout = 0")
     with closing(sqlite3.connect(tmp_path / "shop", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert isinstance(arriving.take(db, arrival("5-0", {b"event": body})), Absent)
+        assert isinstance(arriving.take(PROGRAM, db, arrival("5-0", {b"event": body})), Absent)
     assert arrivals.every(db) == []
 
 

@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-from extracted.inventory.problems import WrongUse
+from shop_events.program import WrongUse
 
 
 def check_redis() -> None:

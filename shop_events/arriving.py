@@ -1,15 +1,19 @@
 """What becomes of an event that came through a stream: the same as if it had been posted to `/events`."""
 
+import json
+import re
 import sqlite3
 from dataclasses import dataclass
+from http import HTTPStatus
 
-from extracted.inventory import arrivals, events, handling
-from extracted.inventory.arrivals import DeadArrival
-from extracted.inventory.delivery import Absent, Spoiled, Taken, judge
-from extracted.inventory.problems import Malformed, answer_for
-from extracted.inventory.writing import object_of
+from shop_events import arrivals
+from shop_events.arrivals import DeadArrival
+from shop_events.delivery import Absent, Spoiled, Taken, judge
+from shop_events.program import Program
 
 MAX_BODY = 64 * 1024
+
+_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,29 +32,30 @@ class Arrival:
 def arrival(entry: str, fields: dict[bytes, bytes]) -> Arrival:
     """Read an entry. One that holds no event has a key of its own, so it holds up nobody."""
     body = fields.get(b"event", b"")
-    try:
-        told = _object(body)
-    except Malformed:
-        return Arrival(entry, body, entry, entry)
+    told = _object(body)
     source, key, name = told.get("source"), told.get("key"), told.get("id")
     known = isinstance(source, str) and isinstance(key, str)
-    named = isinstance(name, str) and events.is_id(name)
+    named = isinstance(name, str) and _ID.fullmatch(name) is not None
     return Arrival(entry, body, f"{source} {key}" if known else entry, str(name) if named else entry)
 
 
-def take(db: sqlite3.Connection, what: Arrival) -> Taken | Spoiled | Absent:
+def take(program: Program, db: sqlite3.Connection, what: Arrival) -> Taken | Spoiled | Absent:
     """Let an event have its effect, if it has not had it, and say how that went."""
+    if not what.body:
+        return judge(HTTPStatus.BAD_REQUEST, "the entry has no event in it")
+    if len(what.body) > MAX_BODY:
+        return judge(HTTPStatus.BAD_REQUEST, f"the event is larger than {MAX_BODY} bytes")
     try:
-        handling.handle(db, events.read(_object(what.body)))
+        program.take(db, what.body)
     except Exception as error:
-        return judge(answer_for(error).status, _plain(str(error) or type(error).__name__))
+        return judge(program.status_of(error), _plain(str(error) or type(error).__name__))
     arrivals.settle(db, what.id)
     return Taken()
 
 
-def retry(db: sqlite3.Connection, letter: DeadArrival) -> Taken | Spoiled | Absent:
+def retry(program: Program, db: sqlite3.Connection, letter: DeadArrival) -> Taken | Spoiled | Absent:
     """Let a dead letter have its effect now; it stays one when it fails again."""
-    heard = take(db, Arrival(letter.entry, letter.body.encode(), "", letter.id))
+    heard = take(program, db, Arrival(letter.entry, letter.body.encode(), "", letter.id))
     if isinstance(heard, Spoiled):
         with_one_more = DeadArrival(
             letter.id, letter.consumer, letter.stream, letter.entry, letter.body, 1, heard.text
@@ -65,8 +70,9 @@ def _plain(text: str) -> str:
 
 
 def _object(body: bytes) -> dict[str, object]:
-    if not body:
-        raise Malformed("the entry has no event in it")
-    if len(body) > MAX_BODY:
-        raise Malformed(f"the event is larger than {MAX_BODY} bytes")
-    return object_of(body)
+    """Read what came as far as its order asks for; nothing where it is no object."""
+    try:
+        told = json.loads(body) if len(body) <= MAX_BODY else {}
+    except (ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from legacy_monolith import arrivals, deliveries, outbox
+from shop_events import arrivals, deliveries, outbox
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -17,20 +17,33 @@ METRICS: Mapping[str, tuple[str, str]] = {
 }
 
 
+#: By metric, every label and its value.
+Values = Mapping[str, Iterable[tuple[str, float]]]
+
+
 def text(db: sqlite3.Connection, now: float) -> str:
-    """Give all metrics; `now` is in seconds since the epoch."""
+    """Give all metrics of the events; `now` is in seconds since the epoch."""
+    return render(METRICS, values(db, now))
+
+
+def values(db: sqlite3.Connection, now: float) -> Values:
+    """Read what the metrics of the events are now."""
     lags = deliveries.lags(db)
-    values: dict[str, Iterable[tuple[str, float]]] = {
+    return {
         "shop_events_total": [("", outbox.last(db))],
         "shop_events_behind": [(_label(each.consumer), each.events) for each in lags],
-        "shop_events_lag_seconds": [(_label(each.consumer), _age(each.since, now)) for each in lags],
+        "shop_events_lag_seconds": [(_label(each.consumer), age_of(each.since, now)) for each in lags],
         "shop_events_dead_letters": [
             *((_label(each.consumer), each.dead) for each in lags),
             *((_label(consumer), number) for consumer, number in arrivals.counts(db).items()),
         ],
     }
+
+
+def render(metrics: Mapping[str, tuple[str, str]], values: Values) -> str:
+    """Write metrics, each with its kind and what it says, and their values."""
     lines = []
-    for name, (kind, words) in METRICS.items():
+    for name, (kind, words) in metrics.items():
         lines += [f"# HELP {name} {words}", f"# TYPE {name} {kind}"]
         lines += [f"{name}{label} {value:g}" for label, value in values[name]]
     return "\n".join(lines) + "\n"
@@ -40,5 +53,6 @@ def _label(consumer: str) -> str:
     return f'{{consumer="{consumer}"}}'  # a name needs no escapes: `events_command` sees to that
 
 
-def _age(since: str | None, now: float) -> float:
+def age_of(since: str | None, now: float) -> float:
+    """Give the age of a time, in seconds; of none it is nothing."""
     return max(0.0, round(now - datetime.fromisoformat(since).timestamp(), 3)) if since else 0.0

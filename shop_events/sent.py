@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Collection
 
-from extracted.inventory.stream import Entry, entry_of, sortable
+from shop_events.stream import Entry, entry_of, sortable
 
 LATER_SCHEMA = (
     # Events that lie in a stream, each with the id of its entry, and are not acknowledged.

@@ -15,8 +15,8 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from extracted.inventory.delivery import Absent, Lost, Seen, Taken
-from extracted.inventory.stream import NONE, Entry, Group, Stream, entry_of, needed_from, shown, text_of
+from shop_events.delivery import Absent, Lost, Seen, Taken
+from shop_events.stream import NONE, Entry, Group, Stream, entry_of, needed_from, shown, text_of
 
 MOST_PENDING = 5_000  # entries that a group was given and has not acknowledged, of which one look takes note
 

@@ -1,26 +1,24 @@
-"""`python -m extracted.inventory events`: who gets the events, who is behind, and what could not be delivered."""
+"""`events`: who gets the events, who is behind, and what could not be delivered."""
 
 import argparse
 import json
 import re
 import sqlite3
 import sys
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from extracted.inventory import arrivals, arriving, deliveries, versions
-from extracted.inventory import stream as streams
-from extracted.inventory.arrivals import DeadArrival
-from extracted.inventory.database import open_existing
-from extracted.inventory.delivery import Taken
-from extracted.inventory.optional import check_redis
-from extracted.inventory.problems import WrongUse
-from extracted.inventory.transactions import transaction
-
-PROGRAM = "python -m extracted.inventory"
+from shop_events import arrivals, arriving, deliveries
+from shop_events import stream as streams
+from shop_events.arrivals import DeadArrival
+from shop_events.delivery import Taken
+from shop_events.optional import check_redis
+from shop_events.program import Program, WrongUse
+from shop_events.transactions import transaction
 
 MOST_SHOWN = 2_000  # characters of an event; `--json` says all of it
 
@@ -48,25 +46,27 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument("--json", action="store_true", help="list as JSON, for programs")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(program: Program, options: argparse.Namespace) -> int:
     """Do what the command line says: 0 done, 1 failed once more.
 
-    Raises UnusableDatabase, or WrongUse for what makes no sense.
+    Raises WrongUse for what makes no sense, and what the program raises for an unusable database.
     """
-    with closing(open_existing(options.database)) as db:
+    with closing(program.open_existing(options.database)) as db:
         match options.what:
             case []:
                 found = overview(db)
-                print(json.dumps(found, indent=2) if options.json else _text(found, options.database))
+                print(
+                    json.dumps(found, indent=2) if options.json else _text(program, found, options.database)
+                )
             case ["subscribe", name, url, *types]:
-                _subscribe(db, name, url, types)
+                _subscribe(program, db, name, url, types)
             case ["unsubscribe", name]:
                 with transaction(db):
                     if not deliveries.unsubscribe(db, name):
                         raise WrongUse(f"there is no consumer {name}")
                 print(f"{name} gets no events any more")
             case ["retry", event_id] if letter := arrivals.find(db, event_id):
-                return _handle(db, letter)
+                return _handle(program, db, letter)
             case ["drop", event_id]:
                 if not arrivals.find(db, event_id):
                     raise WrongUse(f"event {event_id} is no dead letter that came through a stream")
@@ -83,25 +83,25 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _handle(db: sqlite3.Connection, letter: DeadArrival) -> int:
-    heard = arriving.retry(db, letter)
+def _handle(program: Program, db: sqlite3.Connection, letter: DeadArrival) -> int:
+    heard = arriving.retry(program, db, letter)
     if isinstance(heard, Taken):
         print(f"event {letter.id} has had its effect")
         return 0
-    print(f"{PROGRAM}: event {letter.id} has failed once more: {heard.text}", file=sys.stderr)
+    print(f"{program.command}: event {letter.id} has failed once more: {heard.text}", file=sys.stderr)
     return 1
 
 
-def _subscribe(db: sqlite3.Connection, name: str, url: str, types: list[str]) -> None:
+def _subscribe(program: Program, db: sqlite3.Connection, name: str, url: str, types: list[str]) -> None:
     if not _NAME.fullmatch(name):
         raise WrongUse(f"{name!r} is no name for a consumer: small letters, digits and dashes")
     if streams.is_stream(url):
         _check_stream(db, name, url)
     elif not _usable(url):
-        raise WrongUse(f"{url!r} is not an address such as http://127.0.0.1:8001/events")
-    wanted = dict(_type_of(each) for each in types)
+        raise WrongUse(f"{url!r} is not an address such as {program.example}")
+    wanted = dict(_type_of(program.newest, each) for each in types)
     if not wanted:
-        raise WrongUse(f"say which events {name} gets: {', '.join(versions.NEWEST)}")
+        raise WrongUse(f"say which events {name} gets: {', '.join(program.newest)}")
     with transaction(db):
         deliveries.subscribe(db, name, url, wanted)
     print(
@@ -132,11 +132,11 @@ def _usable(url: str) -> bool:
         return False
 
 
-def _type_of(text: str) -> tuple[str, int]:
+def _type_of(known: Mapping[str, int], text: str) -> tuple[str, int]:
     name, _, version = text.partition("@")
-    newest = versions.NEWEST.get(name)
+    newest = known.get(name)
     if newest is None:
-        raise WrongUse(f"{name!r} is no event: {', '.join(versions.NEWEST)}")
+        raise WrongUse(f"{name!r} is no event: {', '.join(known)}")
     if version and version not in map(str, range(1, newest + 1)):
         raise WrongUse(f"{name} has no version {version}, only up to {newest}")
     return name, int(version or newest)
@@ -173,7 +173,7 @@ def _arrived(letter: DeadArrival) -> dict[str, Any]:
     return {"id": letter.id, "consumer": letter.consumer, **said, **failed, **place}
 
 
-def _text(found: dict[str, Any], database: Path) -> str:
+def _text(program: Program, found: dict[str, Any], database: Path) -> str:
     lines = [f"consumers: {len(found['consumers'])}"]
     for lag in found["consumers"]:
         behind = f"{lag['events']} events behind, since {lag['since']}" if lag["events"] else "up to date"
@@ -189,6 +189,6 @@ def _text(found: dict[str, Any], database: Path) -> str:
             f"  {dead['consumer']}: {what} was given up at "
             f"{dead['at']}, {dead['attempts']} attempts: {dead['last_error']}",
             f"    {json.dumps(dead.get('body') or dead['data'])[:MOST_SHOWN]}",
-            f"    {PROGRAM} events retry {dead['id']} --database {database}",
+            f"    {program.command} events retry {dead['id']} --database {database}",
         ]
     return "\n".join(lines)

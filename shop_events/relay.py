@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import aiohttp
 
-from extracted.inventory import deliveries, outbox, sent
-from extracted.inventory.database import open_existing
-from extracted.inventory.deliveries import Subscription
-from extracted.inventory.delivery import (
+from shop_events import deliveries, outbox, sent
+from shop_events.deliveries import Subscription
+from shop_events.delivery import (
     Absent,
     Deliver,
     Lost,
@@ -30,16 +29,15 @@ from extracted.inventory.delivery import (
     judge,
     next_step,
 )
-from extracted.inventory.optional import check_redis
-from extracted.inventory.outbox import Told
-from extracted.inventory.problems import WrongUse
-from extracted.inventory.stream import Entry, is_stream
-from extracted.inventory.stream import parse as parse_stream
-from extracted.inventory.tokens import KeySource, own_token
-from extracted.inventory.transactions import transaction
+from shop_events.optional import check_redis
+from shop_events.outbox import Told
+from shop_events.program import Program, Sign, WrongUse
+from shop_events.stream import Entry, is_stream
+from shop_events.stream import parse as parse_stream
+from shop_events.transactions import transaction
 
 if TYPE_CHECKING:
-    from extracted.inventory.sending import Streams
+    from shop_events.sending import Streams
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
@@ -77,26 +75,27 @@ class Look:
 class Relay:
     """Delivers the events of a database. All of its transactions are on a thread of its own.
 
-    `clock` gives seconds since the epoch, `draw` numbers from [0, 1); `keys` sign for consumers that let only the
-    shop in.
+    `clock` gives seconds since the epoch, `draw` numbers from [0, 1); `sign` is for those who let only the shop in.
     """
 
     def __init__(
         self,
         db: sqlite3.Connection,
+        program: Program,
         session: aiohttp.ClientSession,
         pace: Pace,
         *,
         clock: Callable[[], float],
         draw: Callable[[], float],
-        keys: KeySource | None,
+        sign: Sign,
     ) -> None:
         self._db = db
         self._session = session
         self._pace = pace
         self._clock = clock
         self._draw = draw
-        self._keys = keys
+        self._sign = sign
+        self._older = program.older
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="relay")
         self._streams: Streams | None = None
         self._looked: dict[str, float] = {}
@@ -168,7 +167,7 @@ class Relay:
         """Raises WrongUse when what it takes is not installed."""
         if self._streams is None:
             check_redis()
-            from extracted.inventory.sending import Streams  # noqa: PLC0415 - it needs what is optional
+            from shop_events.sending import Streams  # noqa: PLC0415 - it needs what is optional
 
             self._streams = Streams(self._pace.within)
         return self._streams
@@ -189,7 +188,10 @@ class Relay:
                         deliveries.put_off(self._db, consumer, event, 0, 0.0, None)
                 case Deliver(sequence, attempts):
                     event = outbox.at_sequence(self._db, sequence)
-                    body, after = deliveries.body(self._db, event, to), sent.newest(self._db, consumer)
+                    body, after = (
+                        deliveries.body(self._db, event, to, self._older),
+                        sent.newest(self._db, consumer),
+                    )
                     return Parcel(to, event, attempts, body, after)
                 case Wait() as wait:
                     return wait
@@ -235,7 +237,7 @@ class Relay:
 
     async def _post(self, what: Parcel) -> Taken | Spoiled | Absent:
         headers = {"Content-Type": "application/json", "Idempotency-Key": what.event.id}
-        headers |= own_token(self._keys)
+        headers |= self._sign()
         try:
             async with self._session.post(
                 what.to.url,
@@ -258,19 +260,22 @@ class Relay:
 
 @asynccontextmanager
 async def relaying(
+    program: Program,
     database: Path,
     pace: Pace,
     *,
     clock: Callable[[], float],
     draw: Callable[[], float],
-    keys: KeySource | None,
+    sign: Sign,
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """Deliver during the block. Raises UnusableDatabase."""
-    with closing(open_existing(database)) as db:
+    """Deliver during the block. Raises what the program raises where its database cannot be opened."""
+    with closing(program.open_existing(database)) as db:
         # What is lost in a power cut is how far the consumers are; they get it once more, and know it.
         db.execute("PRAGMA synchronous = NORMAL")
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-            task = asyncio.create_task(Relay(db, session, pace, clock=clock, draw=draw, keys=keys).run())
+            task = asyncio.create_task(
+                Relay(db, program, session, pace, clock=clock, draw=draw, sign=sign).run()
+            )
             try:
                 yield task
             finally:

@@ -8,7 +8,7 @@ it delivered after all, it comes late.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from legacy_monolith.stream import Entry
+from shop_events.stream import Entry
 
 MOST_WAITING = 1_000  # events that wait while others go on; with more than that, all wait
 

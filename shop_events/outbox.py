@@ -2,7 +2,7 @@
 
 An event has an id, which no other event has, a type and its version, a time, and a number in the sequence of this
 database. Its key is what it is about: a product, an order, a payment. Events are never changed and never removed;
-they are the history. It begins, when a database first gets an outbox, with the state of that moment.
+they are the history.
 """
 
 import json
@@ -45,8 +45,15 @@ class Told:
     data: str
 
 
-def write(db: sqlite3.Connection, kind: str, version: int, key: str, data: dict[str, Any]) -> None:
-    """Tell what has happened, as a part of the transaction of the caller."""
+def write(
+    db: sqlite3.Connection, kind: str, version: int, key: str, data: dict[str, Any], *, by: str | None = None
+) -> None:
+    """Tell what has happened, as a part of the transaction of the caller.
+
+    `by` is the name of who tells, where the history begins with the first event.
+    """
+    if by is not None:
+        _name(db, by)
     db.execute(
         "INSERT INTO outbox (type, version, key, data) VALUES (?, ?, ?, ?)",
         (kind, version, key, json.dumps(data)),
@@ -59,7 +66,7 @@ def begin(db: sqlite3.Connection, name: str) -> bool:
         return False
     db.execute("DELETE FROM outbox")
     db.execute("DELETE FROM sqlite_sequence WHERE name = 'outbox'")
-    db.execute("INSERT INTO outbox_source (one, source) VALUES (1, ?)", (f"{name}:{token_hex(8)}",))
+    _name(db, name)
     return True
 
 
@@ -95,12 +102,25 @@ def first_after(db: sqlite3.Connection, sequence: int, types: Collection[str]) -
     return Told(*row) if row else None
 
 
+def after(db: sqlite3.Connection, sequence: int, most: int) -> list[Told]:
+    """Give the first events after a number, in order."""
+    rows = db.execute(f"{_SELECT} WHERE sequence > ? ORDER BY sequence LIMIT ?", (sequence, most))
+    return [Told(*row) for row in rows]
+
+
 def count_after(db: sqlite3.Connection, sequence: int, types: Collection[str]) -> int:
     """Count the events of these types after a number."""
     row: tuple[int] = db.execute(
         f"SELECT count(*) FROM outbox WHERE sequence > ? AND type IN ({_marks(types)})", (sequence, *types)
     ).fetchone()
     return row[0]
+
+
+def _name(db: sqlite3.Connection, name: str) -> None:
+    db.execute(
+        "INSERT INTO outbox_source (one, source) VALUES (1, ?) ON CONFLICT DO NOTHING",
+        (f"{name}:{token_hex(8)}",),
+    )
 
 
 def _marks(types: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""`python -m legacy_monolith relay`: bring the events to their consumers, in a process of its own."""
+"""`relay`: bring the events to their consumers, in a process of its own."""
 
 import argparse
 import asyncio
@@ -12,9 +12,9 @@ from typing import Any
 
 from aiohttp import web
 
-from legacy_monolith.delivery import Patience
-from legacy_monolith.relay import Pace, relaying
-from legacy_monolith.token_keys import KeyFile
+from shop_events.delivery import Patience
+from shop_events.program import Program, Sign
+from shop_events.relay import Pace, relaying
 
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -65,38 +65,34 @@ def pace_of(options: argparse.Namespace) -> Pace:
     return Pace(options.deliver_every, options.deliver_within, patience)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Deliver until told to stop. Raises UnusableDatabase, UnusableKeys."""
+def run(program: Program, options: argparse.Namespace) -> int:
+    """Deliver until told to stop. Raises what the program raises for a database or for keys that cannot be used."""
     with suppress(KeyboardInterrupt, asyncio.CancelledError):
-        asyncio.run(_relay(options.database, pace_of(options), _keys(options)))
+        asyncio.run(_relay(program, options.database, pace_of(options), program.signer(options.token_keys)))
     return 0
 
 
-def beside(options: argparse.Namespace) -> Callable[[web.Application], AsyncIterator[None]]:
+def beside(program: Program, options: argparse.Namespace) -> Callable[[web.Application], AsyncIterator[None]]:
     """Give what delivers while an application serves; its database work is on a thread of its own.
 
-    Raises UnusableKeys.
+    Raises what the program raises for keys that cannot be used.
     """
-    keys = _keys(options)
+    sign = program.signer(options.token_keys)
 
     async def lifetime(_: web.Application) -> AsyncIterator[None]:
         async with relaying(
-            options.database, pace_of(options), clock=time.time, draw=random.random, keys=keys
+            program, options.database, pace_of(options), clock=time.time, draw=random.random, sign=sign
         ):
             yield
 
     return lifetime
 
 
-async def _relay(database: Path, pace: Pace, keys: KeyFile | None) -> None:
-    async with relaying(database, pace, clock=time.time, draw=random.random, keys=keys) as task:
+async def _relay(program: Program, database: Path, pace: Pace, sign: Sign) -> None:
+    async with relaying(program, database, pace, clock=time.time, draw=random.random, sign=sign) as task:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         print(f"delivering the events of {database}", flush=True)
         await task
-
-
-def _keys(options: argparse.Namespace) -> KeyFile | None:
-    return KeyFile(options.token_keys) if options.token_keys else None
 
 
 def _seconds(text: str) -> float:

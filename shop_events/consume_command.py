@@ -1,4 +1,4 @@
-"""`python -m legacy_monolith consume`: take events from a stream in Redis, in a process of its own."""
+"""`consume`: take events from a stream in Redis, in a process of its own."""
 
 import argparse
 import asyncio
@@ -15,19 +15,16 @@ from typing import Any
 
 from aiohttp import web
 
-from legacy_monolith import relay_command, stream
-from legacy_monolith.database import open_existing
-from legacy_monolith.errors import UnusableDatabase
-from legacy_monolith.optional import check_redis
-from legacy_monolith.stream import Stream
-
-GROUP = "shop"
+from shop_events import relay_command, stream
+from shop_events.optional import check_redis
+from shop_events.program import Program, WrongUse
+from shop_events.stream import Stream
 
 _log = logging.getLogger(__name__)
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
-def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
+def add_to(program: Program, commands: "argparse._SubParsersAction[Any]") -> None:
     """Offer the command."""
     parser = commands.add_parser(
         "consume",
@@ -48,7 +45,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument(
         "--group",
         type=_name,
-        default=GROUP,
+        default=program.group,
         metavar="NAME",
         help="the group, which is the name of the subscription (default: %(default)s)",
     )
@@ -68,20 +65,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> int:
-    """Take events until told to stop. Raises UnusableDatabase, WrongUse."""
+def run(program: Program, options: argparse.Namespace) -> int:
+    """Take events until told to stop. Raises WrongUse, and what the program raises for an unusable database."""
     with suppress(KeyboardInterrupt):
-        _consume(options, options.group, options.consumer or options.group, Event(), _print)
+        _consume(program, options, options.group, options.consumer or options.group, Event(), _print)
     return 0
 
 
-def beside(options: argparse.Namespace) -> Callable[[web.Application], AsyncIterator[None]]:
+def beside(program: Program, options: argparse.Namespace) -> Callable[[web.Application], AsyncIterator[None]]:
     """Give what takes events while an application serves, on a thread of its own. Raises WrongUse."""
     check_redis()
 
     async def lifetime(_: web.Application) -> AsyncIterator[None]:
         stop = Event()
-        thread = Thread(target=_consume_surely, args=(options, stop), name="consume")
+        thread = Thread(target=_consume_surely, args=(program, options, stop), name="consume")
         thread.start()
         yield
         stop.set()
@@ -90,42 +87,47 @@ def beside(options: argparse.Namespace) -> Callable[[web.Application], AsyncIter
     return lifetime
 
 
-def _consume_surely(options: argparse.Namespace, stop: Event) -> None:
+def _consume_surely(program: Program, options: argparse.Namespace, stop: Event) -> None:
     while not stop.is_set():
         try:
-            _consume(options, GROUP, GROUP, stop, _log.info)
-        except UnusableDatabase as error:
+            _consume(program, options, program.group, program.group, stop, _log.info)
+        except (program.unusable, WrongUse) as error:
             _log.error("no events are taken: %s", error)
             stop.wait(1.0)
 
 
 def _consume(
-    options: argparse.Namespace, group: str, name: str, stop: Event, say: Callable[[str], None]
+    program: Program,
+    options: argparse.Namespace,
+    group: str,
+    name: str,
+    stop: Event,
+    say: Callable[[str], None],
 ) -> None:
     check_redis()
-    from legacy_monolith.consuming import Consumer  # noqa: PLC0415 - it needs what is optional
+    from shop_events.consuming import Consumer  # noqa: PLC0415 - it needs what is optional
 
     source: Stream = options.consume
     with (
-        closing(open_existing(options.database)) as db,
+        closing(program.open_existing(options.database)) as db,
         _alone(Path(f"{options.database.resolve()}-{group}-{source.name}.lock"), stop, say),
     ):
         if not stop.is_set():
             say(f"taking the events of {source.name} as {group}")
         pace = relay_command.pace_of(options)
-        Consumer(db, source, group, name, pace, clock=time.time, draw=random.random).run(stop)
+        Consumer(db, program, source, group, name, pace, clock=time.time, draw=random.random).run(stop)
 
 
 @contextmanager
 def _alone(path: Path, stop: Event, say: Callable[[str], None]) -> Iterator[None]:
-    """Be the only one during the block; stand by until then. Raises UnusableDatabase.
+    """Be the only one during the block; stand by until then. Raises WrongUse.
 
     The system takes the lock from a process that dies.
     """
     try:
         file = path.open("a")
     except OSError as error:
-        raise UnusableDatabase(f"cannot open {path}: {error.strerror or error}") from error
+        raise WrongUse(f"cannot open {path}: {error.strerror or error}") from error
     with file:
         said = False
         while not stop.is_set():

@@ -18,10 +18,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 from redis.retry import Retry
 
-from extracted.inventory import arrivals
-from extracted.inventory.arrivals import DeadArrival
-from extracted.inventory.arriving import Arrival, arrival, take
-from extracted.inventory.delivery import (
+from shop_events import arrivals
+from shop_events.arrivals import DeadArrival
+from shop_events.arriving import Arrival, arrival, take
+from shop_events.delivery import (
     Absent,
     Deliver,
     Head,
@@ -32,8 +32,9 @@ from extracted.inventory.delivery import (
     Waiting,
     next_step,
 )
-from extracted.inventory.relay import Pace
-from extracted.inventory.stream import Stream, shown
+from shop_events.program import Program
+from shop_events.relay import Pace
+from shop_events.stream import Stream, shown
 
 BATCH = 100
 
@@ -49,6 +50,7 @@ class Consumer:
     def __init__(
         self,
         db: sqlite3.Connection,
+        program: Program,
         source: Stream,
         group: str,
         name: str,
@@ -58,6 +60,7 @@ class Consumer:
         draw: Callable[[], float],
     ) -> None:
         self._db = db
+        self._program = program
         self._source = source
         self._group = group
         self._name = name
@@ -130,7 +133,7 @@ class Consumer:
                     what = self._fresh.popleft()[1]
                     self._passed[number] = (what, Waiting(number, what.key, 0, 0.0))
                 case Deliver(number, attempts):
-                    heard = take(self._db, self._what(number))
+                    heard = take(self._program, self._db, self._what(number))
                     if isinstance(heard, Absent):
                         self._say(f"the events of {self._at} wait: {heard.text}")
                         self._pause(stop)

@@ -5,10 +5,11 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from extracted.inventory import outbox, sent, versions
-from extracted.inventory.delivery import Head, Waiting
-from extracted.inventory.outbox import Told
-from extracted.inventory.stream import Entry, shown
+from shop_events import outbox, sent
+from shop_events.delivery import Head, Waiting
+from shop_events.outbox import Told
+from shop_events.program import Older
+from shop_events.stream import Entry, shown
 
 LATER_SCHEMA = (
     # All events up to `cursor` are delivered, given up, of no interest, or in `deliveries`.
@@ -121,9 +122,9 @@ def head(db: sqlite3.Connection, of: Subscription) -> Head | None:
     return Head(event.sequence, event.key) if event else None
 
 
-def body(db: sqlite3.Connection, event: Told, of: Subscription) -> str:
+def body(db: sqlite3.Connection, event: Told, of: Subscription, older: Older) -> str:
     """Write an event as it goes over the wire, in a version that the consumer knows."""
-    version, data = versions.no_newer_than(
+    version, data = older(
         of.types.get(event.type, event.version), event.type, event.version, json.loads(event.data)
     )
     return json.dumps(
