@@ -16,6 +16,7 @@ REFUSALS: dict[tuple[Step, int], type[Refused]] = {
     ("reserve", 409): OutOfStock,
     ("charge", 402): NotPaid,
 }
+LONGEST = 500  # characters of what a service says that are kept
 LOCKED = 401  # the service takes us for a stranger, which says nothing about the step
 #: Of what a caller is to blame for (4xx), this may get better by itself: a route that is just being changed, a
 #: time limit, a crowd.
@@ -94,4 +95,7 @@ def _detail(body: bytes) -> str:
     except (ValueError, RecursionError):
         return ""
     detail = data.get("detail") if isinstance(data, dict) else None
-    return detail if isinstance(detail, str) else ""
+    if not isinstance(detail, str):
+        return ""
+    # JSON can spell half of a surrogate pair (RFC 8259 section 8.2), and no database takes it as text.
+    return detail[:LONGEST].encode(errors="backslashreplace").decode()

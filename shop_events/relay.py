@@ -287,7 +287,8 @@ def _detail(body: bytes) -> str:
     """What a problem says (RFC 9457)."""
     try:
         said = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     detail = said.get("detail") if isinstance(said, dict) else None
-    return detail[:500] if isinstance(detail, str) else ""
+    # JSON can spell half of a surrogate pair (RFC 8259 section 8.2), and no database takes it as text.
+    return detail[:500].encode(errors="backslashreplace").decode() if isinstance(detail, str) else ""

@@ -15,7 +15,7 @@ import pytest
 
 from legacy_monolith import seed
 from legacy_monolith.database import open_writer
-from tests.support.relay import Drop, Relay, relaying
+from tests.support.relay import Drop, Relay, Say, relaying
 from tests.support.shop_events import (
     event,
     events_of,
@@ -238,8 +238,23 @@ def test_a_hostile_event_dies_at_once_and_nothing_is_lost(
     forget(world)
 
 
-def forget(world: World) -> None:
+@pytest.mark.parametrize(
+    ("body", "kept"), [(b'{"detail": "half \\ud83d"}', "400 half \\ud83d"), (b"[" * 4096, "400")]
+)
+def test_whatever_a_consumer_says_the_relay_goes_on(body: bytes, kept: str, world: World) -> None:
+    def babble(_: str) -> None:
+        raise Say(400, body)
 
+    world.gates["inventory"].before = babble
+    bad = tell(world.database, "StockChanged", 2, "TEA-001", stock_2())
+    with relay_of(SHOP, world.database):
+        world.delivered()
+    (dead,) = events_of(SHOP, world.database)["dead_letters"]
+    assert (dead["id"], dead["last_error"]) == (bad, kept)
+    forget(world)
+
+
+def forget(world: World) -> None:
     with closing(sqlite3.connect(world.database, isolation_level=None)) as db:
         db.execute("DELETE FROM dead_events")
 

@@ -179,6 +179,21 @@ def test_an_order_is_cancelled_when_a_service_cannot_be_had_for_too_long(world: 
     assert world.services["payments"].ask(f"/payments/{int(number) - 10_000}").status == 404
 
 
+@pytest.mark.parametrize(
+    "body", [b'{"detail": "half \\ud83d"}', b"[" * 100_000, b'{"detail": "\xff"}', b"{" + b" " * 1_000_000]
+)
+def test_whatever_a_service_says_the_order_comes_to_its_end(body: bytes, world: World) -> None:
+    def babble(step: str) -> None:
+        if step == "charge":
+            raise Say(400, body)
+
+    before, world.relay.before = world.books(), babble
+    with world.monolith() as monolith:
+        assert buy(monolith).status == 503
+        world.wait_for_the_end()
+    shop_books.assert_they_add_up(before, world.books())
+
+
 def test_many_buyers_of_the_last_items_get_no_more_than_there_are(world: World) -> None:
     before = world.books()
     left = world.services["inventory"].ask("/stock/POT-006").json["available"]
