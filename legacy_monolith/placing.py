@@ -91,14 +91,22 @@ class Placing:
             return self._advance(what.order_id, at, written)
 
     def again(self, order_id: int, at: str) -> Move:
-        """Take up the compensation that has failed for good. Raises NotFound when the saga does not wait for that."""
+        """Take up the compensation that has failed for good, or go on where somebody has done so and was interrupted.
+
+        Raises NotFound when there is none.
+        """
         with self._recorded() as written:
             saga = saga_log.find(self._db, order_id)
-            if saga is None or saga.state not in WAITING:  # the state of its log, after every transaction
+            state = saga.state if saga else None  # of its log, after every transaction
+            if state in WAITING:
+                step: Step = "release" if state == "holding" else "refund"
+                self._write(order_id, step, "again", at, written)
+            elif state is None or state not in RULES or not self._is_buried(order_id, state):
                 raise NotFound(f"order {order_id} has no compensation that waits for a retry")
-            step: Step = "release" if saga.state == "holding" else "refund"
-            self._write(order_id, step, "again", at, written)
             return self._advance(order_id, at, written)
+
+    def _is_buried(self, order_id: int, state: State) -> bool:
+        return saga_log.is_buried(self._db, order_id, RULES[state].step)
 
     def _start(self, wanted: OrderRequest, at: str, written: list[Entry]) -> Move:
         draft = orders.prepare(self._db, wanted, at)

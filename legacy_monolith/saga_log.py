@@ -222,6 +222,12 @@ def dig_out(db: sqlite3.Connection, order_id: int, step: Step) -> None:
     db.execute("DELETE FROM dead_letters WHERE order_id = ? AND step = ?", (order_id, step))
 
 
+def is_buried(db: sqlite3.Connection, order_id: int, step: Step) -> bool:
+    """Say whether there is a dead letter of a step, which may just be carried out once more."""
+    found = db.execute("SELECT 1 FROM dead_letters WHERE order_id = ? AND step = ?", (order_id, step))
+    return found.fetchone() is not None
+
+
 def dead_letters(db: sqlite3.Connection) -> list[DeadLetter]:
     """List the dead letters, the oldest order first."""
     rows = db.execute(

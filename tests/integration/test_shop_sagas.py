@@ -1,7 +1,11 @@
 """Orders whose parts are elsewhere, over real HTTP: what callers get, and what operators see."""
 
 import json
+import signal
 import sqlite3
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -12,7 +16,7 @@ import pytest
 
 from benchmarks import shop_books
 from tests.support.relay import Drop, Say
-from tests.support.shop_services import Answer, Service, assert_one_line, run, wait_until
+from tests.support.shop_services import ROOT, Answer, Service, assert_one_line, run, wait_until
 from tests.support.shop_world import BALANCE, DECLINED, World, order, taken_apart
 
 
@@ -271,6 +275,56 @@ def test_a_dead_letter_has_all_that_a_person_needs_and_can_be_retried(world: Wor
         assert world.relay.seen[-1] == ("refund", f"order-{number}:refund:3", 200)
         assert_one_line(world.sagas("retry", number), "legacy_monolith")
     shop_books.assert_they_add_up(before, world.books())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_retry_that_was_interrupted_beside_a_running_shop_is_said_again(
+    number: signal.Signals, world: World
+) -> None:
+    asked = threading.Event()
+
+    def refuse(step: str) -> None:
+        if step in ("confirm", "refund"):
+            raise Say(400)
+
+    def lose(_: str) -> None:
+        asked.set()
+        raise Drop
+
+    before, world.relay.before = world.books(), refuse
+    with world.monolith() as monolith:
+        assert buy(monolith).status == 503
+        wait_until(lambda: [state for _, state in world.books().under_way] == ["owing"])
+        order_id = world.books().under_way[0][0]
+        world.relay.before = lose
+        command = [sys.executable, "-m", "legacy_monolith", "sagas", "retry", str(order_id)]
+        with subprocess.Popen(
+            [*command, "--database", world.folder / "shop", "--proxy", world.relay.address], cwd=ROOT
+        ) as retry:
+            assert asked.wait(30)
+            retry.send_signal(number)
+        assert world.books().under_way == [(order_id, "refunding-last")]
+        world.relay.calm()
+        done = world.sagas("retry", order_id)
+        assert (done.code, done.err) == (0, "")
+        # It went on with what was begun, and did not begin another round.
+        assert world.relay.seen[-1] == ("refund", f"order-{order_id}:refund:2", 200)
+        assert_one_line(world.sagas("retry", order_id), "legacy_monolith")
+    shop_books.assert_they_add_up(before, world.books())
+
+
+def test_an_order_that_the_shop_sees_through_by_itself_is_not_retried(world: World) -> None:
+    def lose(step: str) -> None:
+        if step in ("confirm", "refund"):
+            raise Drop
+
+    world.relay.before = lose
+    with world.monolith("--retry-for", "0.1", "--answer-within", "0.1") as monolith:
+        assert buy(monolith).status in (202, 503)
+        wait_until(lambda: [state for _, state in world.books().under_way] == ["refunding"])
+        assert_one_line(world.sagas("retry", world.books().under_way[0][0]), "legacy_monolith")
+        world.relay.calm()
+        world.wait_for_the_end()
 
 
 def test_a_busy_database_makes_a_saga_wait_and_lose_nothing(world: World) -> None:
