@@ -30,6 +30,9 @@ LATER_SCHEMA = (
     # What an account has ordered that is no order, or not yet one.
     """CREATE INDEX IF NOT EXISTS sagas_of_account ON sagas (json_extract(draft, '$.account_id'), order_id)
         WHERE state <> 'confirmed'""",
+    # What of it may still become an order: few, however much an account was refused.
+    """CREATE INDEX IF NOT EXISTS sagas_undecided ON sagas (json_extract(draft, '$.account_id'), order_id)
+        WHERE state <> 'confirmed' AND refusal IS NULL""",
     # The sagas that have a card in their draft still.
     f"""CREATE INDEX IF NOT EXISTS sagas_with_card ON sagas (order_id)
         WHERE {_HAS_CARD}""",
@@ -248,21 +251,23 @@ def begun_at(db: sqlite3.Connection, order_id: int) -> str:
 
 def of_account(db: sqlite3.Connection, account_id: int, most: int) -> list[int]:
     """List what an account has ordered that is no order, or not yet one: the `most` latest, latest first."""
-    return [order_id for order_id, _ in _unplaced(db, account_id, most)]
+    rows = db.execute(
+        """SELECT order_id FROM sagas WHERE json_extract(draft, '$.account_id') = ? AND state <> 'confirmed'
+        ORDER BY order_id DESC LIMIT ?""",
+        (account_id, most),
+    )
+    return [row[0] for row in rows]
 
 
 def latest_pending(db: sqlite3.Connection, account_id: int) -> int | None:
     """Give the latest of these that may still become an order."""
-    return next((order_id for order_id, refusal in _unplaced(db, account_id, -1) if refusal is None), None)
-
-
-def _unplaced(db: sqlite3.Connection, account_id: int, most: int) -> sqlite3.Cursor:
-    return db.execute(
-        """SELECT order_id, refusal FROM sagas
-        WHERE json_extract(draft, '$.account_id') = ? AND state <> 'confirmed'
-        ORDER BY order_id DESC LIMIT ?""",
-        (account_id, most),
-    )
+    row: tuple[int] | None = db.execute(
+        """SELECT order_id FROM sagas INDEXED BY sagas_undecided
+        WHERE json_extract(draft, '$.account_id') = ? AND state <> 'confirmed' AND refusal IS NULL
+        ORDER BY order_id DESC LIMIT 1""",
+        (account_id,),
+    ).fetchone()
+    return row[0] if row else None
 
 
 def order_shown(db: sqlite3.Connection, order_id: int) -> dict[str, object] | None:
