@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if given[0] == "serve" else 130  # told to stop before it listened: nothing was begun
     except (UnusableDatabase, UnusableKeys, WrongUse, program.WrongUse) as error:
         return _refuse(str(error))
+    except sqlite3.Error as error:  # it could be opened, and then it was busy, or its disk was full
+        return _refuse(f"cannot use the database {options.database}: {error}")
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -1,7 +1,6 @@
 """What people who run the shop type: `keys rotate`, and `order` for what the warehouse has done."""
 
 import argparse
-import sqlite3
 import sys
 import time
 from contextlib import closing
@@ -11,7 +10,7 @@ from typing import Any
 
 from legacy_monolith import progress, token_keys
 from legacy_monolith.database import open_existing
-from legacy_monolith.errors import NotFound, Refused, UnusableDatabase
+from legacy_monolith.errors import NotFound, Refused
 from legacy_monolith.front import find_order
 from shop_events.transactions import transaction
 
@@ -60,14 +59,11 @@ def _rotate(options: argparse.Namespace) -> str:
 def _order(options: argparse.Namespace) -> str:
     """Raises Refused, UnusableDatabase."""
     at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    try:
-        with closing(open_existing(options.database)) as db, transaction(db):
-            order = find_order(db, options.order_id) if 0 < options.order_id < 2**63 else None
-            if order is None:
-                raise NotFound(f"there is no order {options.order_id}")
-            before = progress.advance(db, order, options.status, at)
-    except sqlite3.Error as error:
-        raise UnusableDatabase(f"cannot write to the database {options.database}: {error}") from error
+    with closing(open_existing(options.database)) as db, transaction(db):
+        order = find_order(db, options.order_id) if 0 < options.order_id < 2**63 else None
+        if order is None:
+            raise NotFound(f"there is no order {options.order_id}")
+        before = progress.advance(db, order, options.status, at)
     return f"order {options.order_id}: {before.status}, now {options.status}"
 
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -44,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return COMMANDS[options.command](options)
     except (UnusableDatabase, UnusableKeys, WrongUse) as error:
         return _refuse(str(error))
+    except sqlite3.Error as error:  # it could be opened, and then it was busy, or its disk was full
+        return _refuse(f"cannot use the database {options.database}: {error}")
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from legacy_monolith import saga_log
+from legacy_monolith.drafts import Draft
+from legacy_monolith.saga_log import Places
 from tests.support.shop_services import assert_one_line, run, running
 
 MODULES = ("legacy_monolith", "extracted.payments", "extracted.inventory")
@@ -49,6 +52,35 @@ def test_an_order_in_the_making_is_finished_before_the_end(database: Path) -> No
             db.execute("ROLLBACK")
         assert buyer.getresponse().status == 201
         assert service.process.wait(30) == 0
+
+
+SUBSCRIBE = ("events", "subscribe", "x", "http://127.0.0.1:1/events", "PaymentTaken")
+BROKEN = {
+    "price": ("legacy_monolith", ("price", "TEA-001", "9.90"), "UPDATE ON products"),
+    "order": ("legacy_monolith", ("order", "10900", "packed"), "INSERT ON order_progress"),
+    "retry": ("legacy_monolith", ("sagas", "retry", "10901"), "INSERT ON saga_log"),
+    "subscribe": ("legacy_monolith", SUBSCRIBE, "INSERT ON subscriptions"),
+    "subscribe at payments": ("extracted.payments", SUBSCRIBE, "INSERT ON subscriptions"),
+}
+
+
+@pytest.mark.parametrize(("module", "words", "when"), BROKEN.values(), ids=BROKEN)
+def test_a_database_that_fails_in_the_midst_of_a_command_is_one_line(
+    module: str, words: tuple[str, ...], when: str, database: Path
+) -> None:
+    with running(module, "--database", database):
+        pass
+    with closing(sqlite3.connect(database, isolation_level=None)) as db:
+        if module == "legacy_monolith":
+            db.execute("INSERT INTO orders VALUES (10900, 7, 100, 7, '2026-04-01T12:00:00Z')")
+            db.execute("INSERT INTO payments_elsewhere VALUES (10900, 900)")
+            draft = Draft(10_901, 901, 7, (), "balance", None, "2026-04-01T12:00:00Z")
+            saga_log.start(db, draft, Places("http", "http"), draft.at)
+            saga_log.come_to(db, 10_901, "owing", draft.at)
+        db.execute(f"CREATE TRIGGER broken BEFORE {when} BEGIN SELECT RAISE(FAIL, 'disk full'); END")
+    done = run(module, *words, "--database", database)
+    assert_one_line(done, module)
+    assert f"cannot use the database {database}: disk full" in done.err
 
 
 @pytest.mark.parametrize("module", MODULES[1:])
