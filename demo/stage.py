@@ -169,6 +169,7 @@ class Stage:
         """Wait until both databases say the same; how many rows were compared. Raises Trouble."""
         command = ("reconcile", *self._both(service))
         self.screen.command(shlex.join(["python", "-m", f"extracted.{service}", *command]))
+        said = ""
         try:
             async with asyncio.timeout(SETTLED_WITHIN):
                 while True:
@@ -183,14 +184,18 @@ class Stage:
         """Wait until no order is under way. Raises Trouble, also when one waits for a person."""
         command = ("sagas", "--database", "shop.sqlite3")
         self.screen.command(shlex.join(["python", "-m", "legacy_monolith", *command]))
-        async with asyncio.timeout(SETTLED_WITHIN):
-            while True:
-                found = json.loads(await self._python("legacy_monolith", *command, "--json"))
-                if found["dead_letters"]:
-                    raise Trouble(f"an order waits for a person: {found['dead_letters']}")
-                if not found["under_way"]:
-                    return
-                await asyncio.sleep(POLL)
+        found: dict[str, Any] = {}
+        try:
+            async with asyncio.timeout(SETTLED_WITHIN):
+                while True:
+                    found = json.loads(await self._python("legacy_monolith", *command, "--json"))
+                    if found["dead_letters"]:
+                        raise Trouble(f"an order waits for a person: {found['dead_letters']}")
+                    if not found["under_way"]:
+                        return
+                    await asyncio.sleep(POLL)
+        except TimeoutError:
+            raise Trouble(f"orders are under way still after {SETTLED_WITHIN:g} s: {found}") from None
 
     async def python(self, module: str, *arguments: str) -> str:
         """Show a command of the shop or of a service and run it; what it printed. Raises Trouble."""

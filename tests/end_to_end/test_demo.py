@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
@@ -17,11 +18,17 @@ import aiohttp
 import psutil
 import pytest
 
+from demo import stage as stage_module
 from demo import story
 from demo.__main__ import CHAPTERS
-from demo.processes import Processes
+from demo.processes import Processes, Trouble
 from demo.screen import Screen
 from demo.stage import Stage
+from legacy_monolith import seed
+from legacy_monolith.database import open_writer
+from legacy_monolith.order_request import Item, OrderRequest
+from legacy_monolith.placing import Placing
+from legacy_monolith.saga_log import Places
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "STRANGLER_DEMO_TEST"
@@ -71,6 +78,21 @@ class Demo:
 
     def left_nothing(self) -> bool:
         return not self.alive() and not list(self.folder.iterdir())
+
+
+async def test_an_order_that_does_not_end_is_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage_module, "SETTLED_WITHIN", 5.0)
+    with closing(open_writer(tmp_path / "shop.sqlite3", partial(seed.fill, seed=2019))) as db:
+        wish = OrderRequest(7, (Item("TEA-001", 1),), "card", "tok_visa")
+        Placing(db, Places("http", "http"), lambda _: None).begin(wish, "2026-04-01T12:00:00Z")
+    async with Processes(tmp_path) as processes:
+        with (
+            Stage(tmp_path, processes, Screen()) as stage,
+            pytest.raises(Trouble, match=r"orders are under way still after 5 s: .*10801"),
+        ):
+            await stage.sagas_ended()
 
 
 async def test_a_service_has_started_when_every_worker_finds_it_in_order(tmp_path: Path) -> None:
