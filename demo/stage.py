@@ -9,7 +9,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -54,7 +53,6 @@ class Stage:
         self._shop: Process | None = None
         self._proxy: Process | None = None
         self._services: dict[Service, Process] = {}
-        self._reserved: dict[Service, socket.socket] = {}
         self._ports: dict[str, int] = {}
         self._exit = ExitStack()
 
@@ -76,8 +74,7 @@ class Stage:
         await self.start_shop()
         self._ports |= {"listen": 0, "admin": 0}
         for service in SERVICES:
-            self._ports[service], sock = reserve()
-            self._exit.callback(sock.close)
+            self._reserve(service)
         _write_table(self.routes, self._ports, shadow)
         self._proxy = await self.processes.start("strangler", [_strangler(), "serve", "--workers", "2"])
         self.proxy_tail = self._proxy.tail
@@ -87,17 +84,17 @@ class Stage:
         self.proxy, self.admin = f"http://{where['listen']}", f"http://{where['admin']}"
 
     async def start_shop(self, *options: str) -> None:
-        """Start the shop, on the port that it has had before. Raises Trouble."""
-        port = self._ports.get("monolith", 0)
+        """Start the shop, on the port that it keeps, running or not. Raises Trouble."""
+        if "monolith" not in self._ports:
+            self._reserve("monolith")
         self._shop = await self.processes.start(
             "monolith",
             [
-                *(sys.executable, "-m", "legacy_monolith", "--port", str(port)),
+                *(sys.executable, "-m", "legacy_monolith", "--port", str(self._ports["monolith"])),
                 *("--database", "shop.sqlite3", "--relay", *options),
             ],
         )
         self.monolith = await self._shop.address()
-        self._ports["monolith"] = int(self.monolith.rsplit(":", 1)[1])
 
     async def stop_shop(self) -> None:
         """Stop the shop."""
@@ -124,8 +121,7 @@ class Stage:
     async def replace(self, service: Service, release: str) -> None:
         """Start another release beside the one that runs, let the proxy and the shop know, and stop the old one."""
         old, before = self._services[service], self._ports[service]
-        self._ports[service], sock = reserve()
-        self._exit.callback(sock.close)
+        self._reserve(service)
         now = self._ports[service]
         self.screen.command(
             f"python -m extracted.{service} --database {service}.sqlite3 --release {release} --relay --port {now}"
@@ -250,6 +246,11 @@ class Stage:
         """Wait until the table that was saved is in force. Raises Trouble."""
         wanted = json.loads(await self.ask("check", "--json"))["table"]
         await self._until("/api/v1/routes", lambda answer: bool(answer["table"] == wanted), "take the table")
+
+    def _reserve(self, name: str) -> None:
+        """Give a service, or the shop, a port of its own until the end."""
+        self._ports[name], sock = reserve()
+        self._exit.callback(sock.close)
 
     async def _until_in_order(self, service: Service) -> None:
         """Wait until no worker takes the service for dead, as one does that has looked before it was there.

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -93,6 +94,18 @@ async def test_an_order_that_does_not_end_is_told_in_a_line(
             pytest.raises(Trouble, match=r"orders are under way still after 5 s: .*10801"),
         ):
             await stage.sagas_ended()
+
+
+async def test_nobody_else_is_given_the_port_of_a_shop_that_is_started_anew(tmp_path: Path) -> None:
+    async with Processes(tmp_path) as processes:
+        with Stage(tmp_path, processes, Screen()) as stage, closing(socket.socket()) as stranger:
+            await stage.start_shop()
+            await stage.stop_shop()
+            where = stage.monolith
+            with pytest.raises(OSError, match="in use"):
+                stranger.bind(("127.0.0.1", int(where.rsplit(":", 1)[1])))
+            await stage.start_shop()
+            assert stage.monolith == where
 
 
 async def test_a_service_has_started_when_every_worker_finds_it_in_order(tmp_path: Path) -> None:
