@@ -3,6 +3,8 @@
 import argparse
 import asyncio
 import json
+import re
+import shlex
 import sqlite3
 import sys
 from collections.abc import Mapping
@@ -18,6 +20,8 @@ from legacy_monolith.order_request import MAX_ID
 from legacy_monolith.running import open_desk
 from legacy_monolith.saga import RULES, WAITING, Rest
 from legacy_monolith.token_keys import KeyFile
+
+_ID = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
 def add_to(commands: "argparse._SubParsersAction[Any]", environment: Mapping[str, str]) -> None:
@@ -49,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     match options.what:
         case []:
             return _list(options)
-        case ["retry", order_id] if order_id.isascii() and order_id.isdigit() and int(order_id) <= MAX_ID:
+        case ["retry", order_id] if _ID.fullmatch(order_id) and int(order_id) <= MAX_ID:
             return _retry(options, int(order_id))
     raise WrongUse(
         f"sagas {' '.join(options.what)}: say `sagas`, or `sagas retry` and the number of an order"
@@ -59,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
 def _list(options: argparse.Namespace) -> int:
     with closing(open_existing(options.database)) as db:
         found = overview(db)
-    print(json.dumps(found, indent=2) if options.json else _text(found, options.database))
+    print(json.dumps(found, indent=2) if options.json else _text(found, _again_with(options)))
     return 0
 
 
@@ -124,7 +128,17 @@ def overview(db: sqlite3.Connection) -> dict[str, Any]:
     }
 
 
-def _text(found: dict[str, Any], database: Path) -> str:
+def _again_with(options: argparse.Namespace) -> str:
+    """What a retry has to be told of the shop that was listed: whom it calls, and by which keys."""
+    words = ["--database", str(options.database)]
+    if options.proxy != settings.Settings().proxy:
+        words += ["--proxy", options.proxy]
+    if options.token_keys:
+        words += ["--token-keys", str(options.token_keys)]
+    return shlex.join(words)
+
+
+def _text(found: dict[str, Any], again_with: str) -> str:
     lines = [f"under way: {len(found['under_way'])}"]
     for saga in found["under_way"]:
         reason = f", for {saga['reason']}" if saga["reason"] else ""
@@ -139,6 +153,6 @@ def _text(found: dict[str, Any], database: Path) -> str:
             f"{letter['attempts']} attempts: {letter['last_error']}",
             f"    {request['method']} {request['target']} {json.dumps(request['body'])}",
             f"    Idempotency-Key: {letter['key']}",
-            f"    python -m legacy_monolith sagas retry {letter['order_id']} --database {database}",
+            f"    python -m legacy_monolith sagas retry {letter['order_id']} {again_with}",
         ]
     return "\n".join(lines)

@@ -261,7 +261,11 @@ def test_a_dead_letter_has_all_that_a_person_needs_and_can_be_retried(world: Wor
         text = world.sagas().out
         assert f"order {number}: refund was given up at {at}, 1 attempts: 400 what is this?" in text
         assert f"POST /payments/{number - 10_000}/refund" in text
-        assert f"sagas retry {number} --database {world.folder / 'shop'}" in text
+        # As a line that can be run: what was listed by way of another proxy is not undone by way of the usual one.
+        assert (
+            f"sagas retry {number} --database {world.folder / 'shop'} --proxy {world.relay.address}\n" in text
+        )
+        assert f"--proxy {world.relay.address} --token-keys k\n" in world.sagas("--token-keys", "k").out
 
         failed = world.sagas("retry", number)
         assert (failed.code, failed.out) == (1, "")
@@ -359,6 +363,7 @@ def read_line(service: Service) -> str:
         ["sagas", "--database", "NONE"],
         ["sagas", "retry", "--database", "OWN"],
         ["sagas", "retry", "x", "--database", "OWN"],
+        ["sagas", "retry", "9" * 5000, "--database", "OWN"],
         ["sagas", "retry", "99", "--database", "OWN"],
         ["sagas", "stop", "1", "--database", "OWN"],
         ["serve", "--database", "OWN", "--stock", "nowhere"],
