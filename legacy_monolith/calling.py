@@ -12,6 +12,7 @@ from legacy_monolith.saga_log import Pending
 from legacy_monolith.token_keys import KeySource, own_token
 
 MOST_AT_ONCE = 32  # calls; the others wait
+MOST_BYTES = 64 * 1024  # of an answer
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class Caller:
                     allow_redirects=False,
                 ) as response,
             ):
-                heard = Heard(response.status, await response.read(), _seconds(response.headers))
+                heard = Heard(response.status, await _beginning(response.content), _seconds(response.headers))
         except TimeoutError:
             return Unsettled(f"no answer within {self._timeout.total:g} s")
         except (aiohttp.ClientError, OSError) as error:
@@ -89,6 +90,14 @@ class Caller:
         if heard.status == LOCKED:
             return locked(heard, signed=self._keys is not None, attended=self._attended)
         return judge(what.step, heard)
+
+
+async def _beginning(body: aiohttp.StreamReader) -> bytes:
+    """Read a body, or as much of it as can matter: whoever goes on for ever fills nobody's memory."""
+    read = bytearray()
+    while len(read) < MOST_BYTES and (part := await body.read(MOST_BYTES - len(read))):
+        read += part
+    return bytes(read)
 
 
 def _seconds(headers: Mapping[str, str]) -> float | None:

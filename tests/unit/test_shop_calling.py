@@ -1,5 +1,6 @@
 """What an answer means, how long the wait is, and when a step is given up."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -174,6 +175,18 @@ async def test_a_step_is_given_up_when_patience_ends(service: Service, ask: Ask)
 async def test_what_is_hopeless_is_not_asked_twice(service: Service, ask: Ask) -> None:
     service.answers = [web.Response(status=422, body=b'{"detail": "used"}')]
     assert await ask() == (Failed("422 used", 1), Time())
+
+
+async def test_an_answer_without_an_end_is_understood_by_its_beginning(service: Service, ask: Ask) -> None:
+    leave = asyncio.Event()
+
+    async def forever() -> AsyncIterator[bytes]:
+        yield b"x" * 1_000_000
+        await leave.wait()
+
+    service.answers = [web.Response(status=402, body=forever())]
+    assert await ask() == (Refusal(NotPaid, "charge was refused"), Time())
+    leave.set()
 
 
 async def test_nobody_there_is_no_answer(ask: Ask) -> None:
