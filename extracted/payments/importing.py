@@ -64,12 +64,16 @@ _COPIES = (
 def import_from(source: Path, database: Path) -> list[Imported]:
     """Bring the service's database up to date, wholly or not at all. Raises UnusableDatabase."""
     with closing(open_monolith(source)) as monolith:
-        # Asked first, so that a file which is not the monolith's leaves no trace in ours.
-        answers = _ask(monolith, source)
-        told = told_by(monolith)  # in the same moment as all the rest
+        for answer in _ask(
+            monolith, source
+        ):  # so that a file which is not the monolith's leaves no trace in ours
+            answer.close()
         with closing(open_database(database)) as db:
             try:
                 with transaction(db):
+                    # Only now, for no event may have its effect between the moment that is read and the end.
+                    _look_anew(monolith)
+                    answers, told = _ask(monolith, source), told_by(monolith)
                     _check_told(db, monolith, database)
                     if told is not None:
                         handling.note_import(db, *told)
@@ -116,6 +120,12 @@ def open_monolith(path: Path) -> sqlite3.Connection:
             raise
         raise UnusableDatabase(f"cannot read {path}: {error}") from error
     return db
+
+
+def _look_anew(monolith: sqlite3.Connection) -> None:
+    """Read from now on what the monolith's database holds at this moment; no answer may be open."""
+    monolith.execute("COMMIT")
+    monolith.execute("BEGIN")
 
 
 def _ask(monolith: sqlite3.Connection, path: Path) -> list[sqlite3.Cursor]:

@@ -1,16 +1,20 @@
 """Filling the extracted services' databases from the monolith's."""
 
+import json
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from legacy_monolith import seed
-from legacy_monolith.database import open_writer
-from tests.support.shop_services import assert_one_line, bring_over, dump, run
+from legacy_monolith import deliveries, outbox, payments, seed, stock
+from legacy_monolith.database import open_existing, open_writer
+from tests.support.shop_services import ROOT, assert_one_line, bring_over, dump, run, wait_until
 
 EXTRACTED = ("payments", "inventory")
 
@@ -102,6 +106,76 @@ def test_an_import_sees_one_moment_of_a_shop_at_work(
     db.execute("BEGIN IMMEDIATE")
     db.execute("DELETE FROM payments")
     assert "payments: 800 added" in bring_over("payments", source, database)
+
+
+@pytest.mark.parametrize(
+    ("service", "change"),
+    [
+        ("payments", lambda db: payments.refund(db, 1, 100)),
+        ("inventory", lambda db: stock.receive(db, "TEA-001", "LEJ", 5)),
+    ],
+)
+def test_an_import_undoes_no_event_that_comes_while_it_waits(
+    service: str,
+    change: Callable[[sqlite3.Connection], None],
+    moving_shop: tuple[Path, sqlite3.Connection],
+    database: Path,
+) -> None:
+    source, _ = moving_shop
+    bring_over(service, source, database)
+    with (
+        closing(sqlite3.connect(database, isolation_level=None)) as ours,
+        closing(open_existing(source)) as shop,
+    ):
+        ours.execute("BEGIN IMMEDIATE")
+        with importing(service, source, database) as process:
+            wait_until(
+                lambda: has_open(process, database)
+            )  # it waits for the lock, and has looked at the shop
+            change(shop)
+            ours.execute("COMMIT")
+            take_newest(service, shop, ours)
+            assert process.wait(30) == 0
+    done = run(f"extracted.{service}", "reconcile", "--from", source, "--database", database, "--json")
+    assert json.loads(done.out) | {"compared": 0} == {
+        "equal": True,
+        "differences": [],
+        "compared": 0,
+        "to_come": 0,
+    }
+
+
+def importing(service: str, source: Path, database: Path) -> "subprocess.Popen[bytes]":
+    command = [
+        sys.executable,
+        "-m",
+        f"extracted.{service}",
+        "import",
+        "--from",
+        source,
+        "--database",
+        database,
+    ]
+    return subprocess.Popen([str(word) for word in command], cwd=ROOT, stdout=subprocess.DEVNULL)
+
+
+def has_open(process: "subprocess.Popen[bytes]", path: Path) -> bool:
+    assert process.poll() is None
+    names = []
+    for each in Path(f"/proc/{process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            names.append(each.readlink())
+    return path.resolve() in names
+
+
+def take_newest(service: str, shop: sqlite3.Connection, ours: sqlite3.Connection) -> None:
+    """Let the service have the newest event of the shop."""
+    told = outbox.at_sequence(shop, outbox.last(shop))
+    body = deliveries.body(shop, told, deliveries.Subscription("x", "", {}, 0)).encode()
+    handling, events, writing = (
+        import_module(f"extracted.{service}.{name}") for name in ("handling", "events", "writing")
+    )
+    assert handling.handle(ours, events.read(writing.object_of(body))) == "handled"
 
 
 @pytest.mark.parametrize("service", EXTRACTED)
