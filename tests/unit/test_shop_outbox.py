@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -152,3 +153,26 @@ def test_the_metrics_tell_the_lag(fresh: tuple[sqlite3.Connection, int]) -> None
     assert 'shop_events_lag_seconds{consumer="payments"} 30.5' in lines
     assert 'shop_events_dead_letters{consumer="payments"} 0' in lines
     assert f"shop_events_total {outbox.last(db)}" in lines
+
+
+@pytest.mark.parametrize("module", ["legacy_monolith", "extracted.payments", "extracted.inventory"])
+def test_a_consumer_of_what_is_rare_costs_nothing_however_much_else_happens(
+    module: str, tmp_path: Path
+) -> None:
+    outbox_of, open_of = import_module(f"{module}.outbox"), import_module(f"{module}.database")
+    new = getattr(open_of, "open_database", None) or partial(open_writer, fill=partial(seed.fill, seed=2019))
+    with closing(new(tmp_path / "database")) as db:
+        before = outbox_of.last(db)
+        db.execute("BEGIN")
+        for _ in range(2_000):
+            outbox_of.write(db, "StockChanged", 2, "TEA-001", {})
+        outbox_of.write(db, "PaymentTaken", 1, "7", {})
+        db.execute("COMMIT")
+        hundreds: list[None] = []
+        db.set_progress_handler(lambda: hundreds.append(None), 100)  # called after so many steps of SQLite
+        found = outbox_of.first_after(db, 0, ["PaymentRefunded", "PaymentTaken"])
+        assert found
+        assert found.sequence == before + 2_001
+        assert outbox_of.first_after(db, 0, ["PaymentRefunded"]) is None
+        assert outbox_of.count_after(db, 0, ["PaymentRefunded", "PaymentTaken"]) == 1
+        assert len(hundreds) < 20
