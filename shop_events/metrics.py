@@ -45,7 +45,7 @@ def render(metrics: Mapping[str, tuple[str, str]], values: Values) -> str:
     lines = []
     for name, (kind, words) in metrics.items():
         lines += [f"# HELP {name} {words}", f"# TYPE {name} {kind}"]
-        lines += [f"{name}{label} {value:g}" for label, value in values[name]]
+        lines += [f"{name}{label} {value:.15g}" for label, value in values[name]]
     return "\n".join(lines) + "\n"
 
 

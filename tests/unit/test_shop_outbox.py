@@ -19,6 +19,7 @@ from shop_events import deliveries, metrics, outbox
 from shop_events.transactions import transaction
 
 AT = "2026-04-01T12:00:00Z"
+MODULES = ("legacy_monolith", "extracted.payments", "extracted.inventory")
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,14 @@ def told(db: sqlite3.Connection, after: int) -> list[tuple[str, int, str, Any]]:
         "SELECT type, version, key, data FROM outbox WHERE sequence > ? ORDER BY sequence", (after,)
     )
     return [(kind, version, key, json.loads(data)) for kind, version, key, data in rows]
+
+
+def new_database(module: str, folder: Path) -> sqlite3.Connection:
+    new = getattr(import_module(f"{module}.database"), "open_database", None)
+    made: sqlite3.Connection = (new or partial(open_writer, fill=partial(seed.fill, seed=2019)))(
+        folder / "new"
+    )
+    return made
 
 
 def card(token: str = "tok_visa", sku: str = "TEA-001", quantity: int = 2) -> OrderRequest:
@@ -155,13 +164,21 @@ def test_the_metrics_tell_the_lag(fresh: tuple[sqlite3.Connection, int]) -> None
     assert f"shop_events_total {outbox.last(db)}" in lines
 
 
-@pytest.mark.parametrize("module", ["legacy_monolith", "extracted.payments", "extracted.inventory"])
+@pytest.mark.parametrize("module", MODULES)
+def test_a_number_is_told_to_the_last_digit(module: str, tmp_path: Path) -> None:
+    with closing(new_database(module, tmp_path)) as db:
+        db.execute(
+            "INSERT INTO outbox (sequence, type, version, key, data) VALUES (12345678, 'OrderPlaced', 1, 'x', '{}')"
+        )
+        assert "shop_events_total 12345678" in import_module(f"{module}.metrics").text(db, 0.0).splitlines()
+
+
+@pytest.mark.parametrize("module", MODULES)
 def test_a_consumer_of_what_is_rare_costs_nothing_however_much_else_happens(
     module: str, tmp_path: Path
 ) -> None:
-    outbox_of, open_of = import_module(f"{module}.outbox"), import_module(f"{module}.database")
-    new = getattr(open_of, "open_database", None) or partial(open_writer, fill=partial(seed.fill, seed=2019))
-    with closing(new(tmp_path / "database")) as db:
+    outbox_of = import_module(f"{module}.outbox")
+    with closing(new_database(module, tmp_path)) as db:
         before = outbox_of.last(db)
         db.execute("BEGIN")
         for _ in range(2_000):
