@@ -76,11 +76,15 @@ class DeadEvent:
 def subscribe(db: sqlite3.Connection, consumer: str, url: str, types: Mapping[str, int]) -> None:
     """Enter a consumer, or change where and what it takes. A new one gets the whole history.
 
-    What lies in a stream unacknowledged goes to the new place too.
+    What lies in a stream unacknowledged goes to the new place too. Who asks for further types is told again from the
+    first event of these on: what is told twice is known there.
     """
     known = subscription(db, consumer)
     if known and known.url != url:
         send_again(db, consumer)
+    further = outbox.first_after(db, 0, types.keys() - known.types.keys()) if known else None
+    if further:
+        _go_back(db, consumer, further.sequence)
     db.execute(
         """INSERT INTO subscriptions (consumer, url, types) VALUES (?, ?, ?)
         ON CONFLICT DO UPDATE SET (url, types) = (excluded.url, excluded.types)""",
@@ -122,6 +126,15 @@ def head(db: sqlite3.Connection, of: Subscription) -> Head | None:
     return Head(event.sequence, event.key) if event else None
 
 
+def stands(db: sqlite3.Connection, of: Subscription) -> bool:
+    """Say whether a consumer is subscribed as it was, and has come as far or further.
+
+    If not, all that was under way will be told once more, and how it ended does not count.
+    """
+    now = subscription(db, of.consumer)
+    return now is not None and (now.url, now.types) == (of.url, of.types) and now.cursor >= of.cursor
+
+
 def body(db: sqlite3.Connection, event: Told, of: Subscription, older: Older) -> str:
     """Write an event as it goes over the wire, in a version that the consumer knows."""
     version, data = older(
@@ -143,8 +156,8 @@ def body(db: sqlite3.Connection, event: Told, of: Subscription, older: Older) ->
 
 def taken(db: sqlite3.Connection, consumer: str, sequence: int) -> None:
     """Write down that a consumer has an event, or that its stream has."""
-    db.execute("DELETE FROM deliveries WHERE consumer = ? AND sequence = ?", (consumer, sequence))
-    _pass(db, consumer, sequence)
+    db.execute("DELETE FROM dead_events WHERE consumer = ? AND sequence = ?", (consumer, sequence))
+    _settle(db, consumer, sequence)
 
 
 def put(db: sqlite3.Connection, consumer: str, sequence: int, entry: Entry, after: Entry | None) -> None:
@@ -161,10 +174,18 @@ def send_again(db: sqlite3.Connection, consumer: str) -> int | None:
     """Go back to the first event that lies in a stream unacknowledged, if there is one; gives its number."""
     first = sent.forget(db, consumer)
     if first is not None:
-        db.execute(
-            "UPDATE subscriptions SET cursor = min(cursor, ?) WHERE consumer = ?", (first - 1, consumer)
-        )
+        _go_back(db, consumer, first)
     return first
+
+
+def pass_over(db: sqlite3.Connection, consumer: str, event: Told) -> None:
+    """Write down that an event stands behind one of its key; what is known of its attempts stays."""
+    db.execute(
+        """INSERT INTO deliveries (consumer, sequence, key, attempts, due, last_error) VALUES (?, ?, ?, 0, 0.0, NULL)
+        ON CONFLICT DO NOTHING""",
+        (consumer, event.sequence, event.key),
+    )
+    _pass(db, consumer, event.sequence)
 
 
 def put_off(
@@ -188,7 +209,7 @@ def bury(db: sqlite3.Connection, consumer: str, sequence: int, attempts: int, la
             = (attempts + excluded.attempts, excluded.last_error, excluded.at)""",
         (consumer, sequence, attempts, last_error),
     )
-    taken(db, consumer, sequence)
+    _settle(db, consumer, sequence)
 
 
 def dig_out(db: sqlite3.Connection, event_id: str) -> list[str]:
@@ -234,14 +255,31 @@ def _lag(db: sqlite3.Connection, of: Subscription) -> Lag:
         url=shown(of.url),
         types=tuple(f"{name}@{version}" for name, version in sorted(of.types.items())),
         cursor=of.cursor,
-        events=len(passed) + outbox.count_after(db, of.cursor, of.types) + sent.count(db, of.consumer),
+        # What is told anew stands in the outbox, and may lie in the stream or wait from before.
+        events=sum(each.sequence <= of.cursor for each in passed)
+        + outbox.count_after(db, of.cursor, of.types)
+        + sent.count(db, of.consumer, of.cursor),
         since=outbox.at_sequence(db, oldest).at if oldest is not None else None,
         dead=dead,
     )
 
 
+def _settle(db: sqlite3.Connection, consumer: str, sequence: int) -> None:
+    db.execute("DELETE FROM deliveries WHERE consumer = ? AND sequence = ?", (consumer, sequence))
+    _pass(db, consumer, sequence)
+
+
 def _pass(db: sqlite3.Connection, consumer: str, sequence: int) -> None:
-    db.execute("UPDATE subscriptions SET cursor = max(cursor, ?) WHERE consumer = ?", (sequence, consumer))
+    """Go past an event if it is the next one; one that was retried may be far ahead of that."""
+    of = subscription(db, consumer)
+    first = head(db, of) if of else None
+    if first and first.sequence == sequence:
+        db.execute("UPDATE subscriptions SET cursor = ? WHERE consumer = ?", (sequence, consumer))
+
+
+def _go_back(db: sqlite3.Connection, consumer: str, first: int) -> None:
+    """Go back to before an event, unless it is to come anyway."""
+    db.execute("UPDATE subscriptions SET cursor = min(cursor, ?) WHERE consumer = ?", (first - 1, consumer))
 
 
 def untaken(db: sqlite3.Connection) -> int:

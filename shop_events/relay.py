@@ -184,8 +184,8 @@ class Relay:
             match next_step(deliveries.waiting(self._db, consumer), head, self._clock()):
                 case PassOver(sequence):
                     with transaction(self._db):
-                        event = outbox.at_sequence(self._db, sequence)
-                        deliveries.put_off(self._db, consumer, event, 0, 0.0, None)
+                        if deliveries.stands(self._db, to):
+                            deliveries.pass_over(self._db, consumer, outbox.at_sequence(self._db, sequence))
                 case Deliver(sequence, attempts):
                     event = outbox.at_sequence(self._db, sequence)
                     body, after = (
@@ -208,15 +208,21 @@ class Relay:
 
     def _settle(self, step: Parcel | Look, heard: Taken | Spoiled | Lost | Seen) -> None:
         with transaction(self._db):
+            if not deliveries.stands(self._db, step.to):
+                return
             match step, heard:
-                case _, Lost():
-                    self._send_again(step.to.consumer)
+                case Parcel(after=newest), Lost():
+                    self._send_again(step.to.consumer, newest)
+                case Look(newest=newest, oldest=oldest), Lost():
+                    self._send_again(step.to.consumer, newest, oldest)
                 case _, Seen(through, pending):
                     sent.acknowledge(self._db, step.to.consumer, through, pending)
                 case Parcel(), (Taken() | Spoiled()):
                     self._settle_parcel(step, heard)
 
-    def _send_again(self, consumer: str) -> None:
+    def _send_again(self, consumer: str, newest: Entry | None, oldest: Entry | None = None) -> None:
+        if not sent.stand(self._db, consumer, newest, oldest):
+            return  # another relay has gone on meanwhile, and trimmed
         first = deliveries.send_again(self._db, consumer)
         again = "nothing in it was needed" if first is None else f"its events are sent again from {first} on"
         _log.warning("the stream of %s has lost entries: %s", consumer, again)

@@ -39,10 +39,18 @@ def oldest(db: sqlite3.Connection, consumer: str) -> tuple[int, Entry] | None:
     return (row[0], entry_of(row[1])) if row else None
 
 
-def count(db: sqlite3.Connection, consumer: str) -> int:
-    """Count the events that are not acknowledged."""
-    row: tuple[int] = db.execute("SELECT count(*) FROM sent WHERE consumer = ?", (consumer,)).fetchone()
+def count(db: sqlite3.Connection, consumer: str, through: int) -> int:
+    """Count the events that are not acknowledged, up to a number of the outbox."""
+    row: tuple[int] = db.execute(
+        "SELECT count(*) FROM sent WHERE consumer = ? AND sequence <= ?", (consumer, through)
+    ).fetchone()
     return row[0]
+
+
+def stand(db: sqlite3.Connection, consumer: str, last: Entry | None, first: Entry | None) -> bool:
+    """Say whether these are the newest entry and, unless None, the first that is not acknowledged, still."""
+    unread = oldest(db, consumer)
+    return newest(db, consumer) == last and (first is None or (unread is not None and unread[1] == first))
 
 
 def note(db: sqlite3.Connection, consumer: str, sequence: int, entry: Entry) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ from tests.support.shop_events import (
     tell,
     wait_until_delivered,
 )
-from tests.support.shop_services import Service, bring_over, run, running, wait_until
+from tests.support.shop_services import PATIENCE, Service, bring_over, run, running, wait_until
 from tests.support.shop_world import order
 
 SHOP = "legacy_monolith"
@@ -120,6 +121,29 @@ def test_what_is_ordered_after_the_import_comes_to_the_services(world: World) ->
     assert outcomes(world, "payments") == {"handled": 5}
     told = rows(world.database, "SELECT count(*) FROM outbox WHERE type IN ('StockChanged', 'PriceChanged')")
     assert outcomes(world, "inventory") == {"handled": 5, "skipped": told[0][0] - 5}
+
+
+def test_who_is_subscribed_anew_while_an_event_is_under_way_is_told_everything(world: World) -> None:
+    buy(world, 2)
+    gate, port = world.gates["payments"], world.gates["payments"].port
+    everything = {each for (each,) in rows(world.database, f"SELECT id FROM outbox WHERE type IN {MONEY}")}
+    under_way, go_on = threading.Event(), threading.Event()
+
+    seen = len(gate.seen)
+
+    def hold_the_second(_: str) -> None:
+        if len(gate.seen) == seen + 1:
+            under_way.set()
+            go_on.wait(PATIENCE)
+
+    gate.before = hold_the_second
+    with relay_of(SHOP, world.database, "--deliver-within", PATIENCE, "--deliver-every", PATIENCE):
+        assert under_way.wait(PATIENCE)
+        assert run(SHOP, "events", "unsubscribe", "payments", "--database", world.database).code == 0
+        subscribe(SHOP, world.database, "payments", port, *MONEY)
+        go_on.set()
+        world.delivered()
+    assert {key for _, key, _ in gate.seen[seen + 2 :]} == everything
 
 
 def test_a_relay_that_dies_after_the_effect_delivers_again_and_the_effect_is_one(world: World) -> None:

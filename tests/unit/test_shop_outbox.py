@@ -13,6 +13,7 @@ import pytest
 
 from legacy_monolith import catalogue, orders, seed
 from legacy_monolith.database import open_writer
+from legacy_monolith.delivery import Waiting
 from legacy_monolith.errors import NotPaid, OutOfStock
 from legacy_monolith.order_request import Item, OrderRequest
 from shop_events import deliveries, metrics, outbox
@@ -152,6 +153,57 @@ def test_what_is_put_off_is_behind_and_what_is_dead_is_not(fresh: tuple[sqlite3.
     assert deliveries.dig_out(db, "no such id") == []
     assert deliveries.dig_out(db, event.id) == ["payments"]
     assert (deliveries.lags(db)[0].events, deliveries.lags(db)[0].dead) == (3, 0)
+
+
+def test_who_asks_for_more_is_told_that_from_its_beginning(fresh: tuple[sqlite3.Connection, int]) -> None:
+    db, _ = fresh
+    take_all(db)
+    deliveries.subscribe(db, "payments", "http://127.0.0.1:1/events", {"PaymentTaken": 1, "PriceChanged": 1})
+    prices = db.execute(
+        "SELECT sequence FROM outbox WHERE type = 'PriceChanged' ORDER BY sequence"
+    ).fetchall()
+    assert deliveries.lags(db)[0].events == len(prices) + 3
+    got = take_all(db)
+    assert {sequence for (sequence,) in prices} <= set(got)
+    deliveries.subscribe(db, "payments", "http://127.0.0.1:1/events", {"PaymentTaken": 1})
+    assert take_all(db) == []
+
+
+def test_one_that_is_retried_lets_none_be_missed(fresh: tuple[sqlite3.Connection, int]) -> None:
+    db, _ = fresh
+    *_, last = take_all(db)
+    deliveries.bury(db, "payments", last, 8, "500")
+    deliveries.subscribe(db, "payments", "http://127.0.0.1:1/events", {"PaymentTaken": 1, "StockChanged": 2})
+    deliveries.dig_out(db, outbox.at_sequence(db, last).id)
+    assert deliveries.lags(db)[0].cursor < last - 1
+    deliveries.put_off(db, "payments", outbox.at_sequence(db, last), 1, 0.0, "500")
+    deliveries.taken(db, "payments", last)
+    stock = db.execute("SELECT sequence FROM outbox WHERE type = 'StockChanged' AND sequence < ?", (last,))
+    assert {sequence for (sequence,) in stock} <= set(take_all(db))
+
+
+def test_one_that_stands_behind_another_keeps_its_attempts(fresh: tuple[sqlite3.Connection, int]) -> None:
+    db, first = fresh
+    event = outbox.at_sequence(db, first)
+    deliveries.put_off(db, "payments", event, 3, 5.0, "500")
+    deliveries.pass_over(db, "payments", event)
+    assert deliveries.waiting(db, "payments") == [Waiting(first, event.key, 3, 5.0)]
+
+
+def test_a_dead_letter_that_was_told_again_is_none(fresh: tuple[sqlite3.Connection, int]) -> None:
+    db, first = fresh
+    deliveries.bury(db, "payments", first, 8, "500")
+    deliveries.taken(db, "payments", first)  # from a relay that had begun before, or after all was told anew
+    assert deliveries.dead_events(db) == []
+
+
+def take_all(db: sqlite3.Connection) -> list[int]:
+    """Have the consumer take what there is for it; gives the numbers."""
+    taken = []
+    while (of := deliveries.subscription(db, "payments")) and (head := deliveries.head(db, of)):
+        taken.append(head.sequence)
+        deliveries.taken(db, "payments", head.sequence)
+    return taken
 
 
 def test_the_metrics_tell_the_lag(fresh: tuple[sqlite3.Connection, int]) -> None:
