@@ -48,7 +48,7 @@ class Pace:
     """How the relay works; times in seconds."""
 
     every: float = 0.2  # how often to look for new events, and for new consumers
-    within: float = 5.0  # how long to wait for an answer
+    within: float = 5.0  # how long to wait for a connection, and then for an answer
     patience: Patience = field(default_factory=Patience)
 
 
@@ -99,7 +99,9 @@ class Relay:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="relay")
         self._streams: Streams | None = None
         self._looked: dict[str, float] = {}
-        self._timeout = aiohttp.ClientTimeout(total=pace.within)
+        self._timeout = aiohttp.ClientTimeout(
+            total=2 * pace.within, connect=pace.within, sock_read=pace.within
+        )
 
     async def run(self) -> None:
         """Deliver until cancelled, to those who are consumers at the time."""
@@ -255,6 +257,8 @@ class Relay:
                 return judge(response.status, _detail(await response.content.read(4096)))
         except aiohttp.ClientConnectorError as error:
             return Absent(f"{type(error).__name__}: {error}")
+        except aiohttp.ConnectionTimeoutError:  # so the event has not come there, and is not to blame
+            return Absent(f"no connection within {self._pace.within:g} s")
         except TimeoutError:
             return Spoiled(f"no answer within {self._pace.within:g} s")
         except (aiohttp.ClientError, OSError) as error:  # perhaps the event has killed it, so it counts

@@ -1,0 +1,66 @@
+"""A relay whose clock and whose network do what is rare: in this process, with real sockets and files."""
+
+import socket
+from contextlib import ExitStack, closing
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.raw import until
+
+MODULES = ("legacy_monolith", "extracted.payments", "extracted.inventory")
+
+
+class Books:
+    """A database with one event, and one consumer of it."""
+
+    def __init__(self, module: str, folder: Path, port: int) -> None:
+        self.path = folder / "database"
+        self.relay, self.delivery, self._deliveries, outbox, database = (
+            import_module(f"{module}.{name}")
+            for name in ("relay", "delivery", "deliveries", "outbox", "database")
+        )
+        if module == "legacy_monolith":
+            database.open_writer(self.path, lambda _: None).close()
+        else:
+            database.open_database(self.path).close()
+        with closing(database.open_existing(self.path)) as db:
+            outbox.write(db, "PaymentTaken", 1, "801", {})
+            self._deliveries.subscribe(db, "x", f"http://127.0.0.1:{port}/events", {"PaymentTaken": 1})
+            self._event = outbox.at_sequence(db, outbox.last(db))
+        self._open = database.open_existing
+
+    def dead(self) -> list[Any]:
+        with closing(self._open(self.path)) as db:
+            return list(self._deliveries.dead_events(db))
+
+
+def deaf(stack: ExitStack) -> int:
+    """A port where connections are not refused and never come about, as where a machine has lost its power."""
+    server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+    port: int = server.getsockname()[1]
+    while True:
+        try:
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=0.2))
+        except TimeoutError:
+            return port
+
+
+@pytest.mark.parametrize("module", MODULES)
+async def test_who_lets_no_connection_come_about_is_away_and_no_letter_dies(
+    module: str, tmp_path: Path
+) -> None:
+    with ExitStack() as stack:
+        books = Books(module, tmp_path, deaf(stack))
+        pace = books.relay.Pace(every=0.02, within=0.05, patience=books.delivery.Patience(attempts=1))
+        pauses: list[float] = []
+
+        def draw() -> float:
+            pauses.append(0.0)
+            return 0.0
+
+        async with books.relay.relaying(books.path, pace, clock=lambda: 0.0, draw=draw, keys=None):
+            await until(lambda: len(pauses) >= 3 or bool(books.dead()))
+        assert books.dead() == []
