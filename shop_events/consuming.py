@@ -128,7 +128,7 @@ class Consumer:
                 self._claim()
             head = Head(self._fresh[0][0], self._fresh[0][1].key) if self._fresh else None
             waiting = [each for _, each in self._passed.values()]
-            match next_step(waiting, head, self._clock()):
+            match next_step(waiting, head, self._clock(), self._pace.patience.most):
                 case PassOver(number):
                     what = self._fresh.popleft()[1]
                     self._passed[number] = (what, Waiting(number, what.key, 0, 0.0))

@@ -53,12 +53,17 @@ class Wait:
     seconds: float | None
 
 
-def next_step(waiting: Sequence[Waiting], head: Head | None, now: float) -> Deliver | PassOver | Wait:
-    """Decide what is next for a consumer; `now` is in seconds since the epoch."""
+def next_step(
+    waiting: Sequence[Waiting], head: Head | None, now: float, most: float
+) -> Deliver | PassOver | Wait:
+    """Decide what is next for a consumer; `now` is in seconds since the epoch.
+
+    No pause is longer than `most` seconds, so what is due only after that was put off by a clock that was ahead.
+    """
     firsts: dict[str, Waiting] = {}
     for each in sorted(waiting, key=lambda one: one.sequence):
         firsts.setdefault(each.key, each)
-    due = [each for each in firsts.values() if each.due <= now]
+    due = [each for each in firsts.values() if not now < each.due <= now + most]
     if due:
         return Deliver(due[0].sequence, due[0].attempts)
     soonest = min((each.due - now for each in firsts.values()), default=None)

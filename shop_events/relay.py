@@ -183,7 +183,9 @@ class Relay:
             if look is not None:
                 return look
             head = deliveries.head(self._db, to)
-            match next_step(deliveries.waiting(self._db, consumer), head, self._clock()):
+            match next_step(
+                deliveries.waiting(self._db, consumer), head, self._clock(), self._pace.patience.most
+            ):
                 case PassOver(sequence):
                     with transaction(self._db):
                         if deliveries.stands(self._db, to):

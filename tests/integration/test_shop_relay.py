@@ -32,6 +32,10 @@ class Books:
             self._event = outbox.at_sequence(db, outbox.last(db))
         self._open = database.open_existing
 
+    def put_off(self, due: float) -> None:
+        with closing(self._open(self.path)) as db:
+            self._deliveries.put_off(db, "x", self._event, 1, due, "500")
+
     def dead(self) -> list[Any]:
         with closing(self._open(self.path)) as db:
             return list(self._deliveries.dead_events(db))
@@ -64,3 +68,24 @@ async def test_who_lets_no_connection_come_about_is_away_and_no_letter_dies(
         async with books.relay.relaying(books.path, pace, clock=lambda: 0.0, draw=draw, keys=None):
             await until(lambda: len(pauses) >= 3 or bool(books.dead()))
         assert books.dead() == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+async def test_a_clock_that_is_put_back_holds_nothing_up(module: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as consumer:
+        books = Books(module, tmp_path, consumer.getsockname()[1])
+        books.put_off(due=10_003.0)  # an hour before, by the clock of then
+        consumer.setblocking(False)
+        came: list[socket.socket] = []
+
+        def knocked() -> bool:
+            try:
+                came.append(consumer.accept()[0])
+            except BlockingIOError:
+                return False
+            return True
+
+        pace = books.relay.Pace(every=0.02)
+        async with books.relay.relaying(books.path, pace, clock=lambda: 6_400.0, draw=lambda: 0.0, keys=None):
+            await until(knocked)
+        came[0].close()

@@ -18,7 +18,7 @@ from shop_events.delivery import (
     next_step,
 )
 
-NOW = 1_000.0
+NOW, MOST = 1_000.0, 30.0
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,8 @@ NOW = 1_000.0
         ([Waiting(3, "a", 2, NOW + 5)], Head(7, "b"), Deliver(7, 0)),
         ([Waiting(3, "a", 2, NOW + 5)], Head(7, "a"), PassOver(7)),
         ([Waiting(3, "a", 2, NOW + 5)], None, Wait(5.0)),
+        ([Waiting(3, "a", 2, NOW + MOST)], None, Wait(MOST)),
+        ([Waiting(3, "a", 2, NOW + 3_600)], Head(7, "b"), Deliver(3, 2)),
         ([Waiting(3, "a", 2, NOW + 5), Waiting(4, "b", 1, NOW + 2)], None, Wait(2.0)),
         ([Waiting(3, "a", 2, NOW + 5), Waiting(4, "a", 0, 0.0)], Head(7, "b"), Deliver(7, 0)),
         ([Waiting(4, "a", 0, 0.0), Waiting(3, "a", 2, NOW + 5)], None, Wait(5.0)),
@@ -42,6 +44,8 @@ NOW = 1_000.0
         "one that is not due lets others pass",
         "but none of its key",
         "waits until it is due",
+        "for as long as a pause may be",
+        "and for no longer, though the clock was put back",
         "waits for the first that is due",
         "one behind it waits too, though it is due",
         "in whatever order they are listed",
@@ -49,14 +53,14 @@ NOW = 1_000.0
     ],
 )
 def test_what_is_next(waiting: list[Waiting], head: Head | None, expected: object) -> None:
-    assert next_step(waiting, head, NOW) == expected
+    assert next_step(waiting, head, NOW, MOST) == expected
 
 
 def test_no_more_than_so_many_are_passed_over() -> None:
     waiting = [Waiting(1, "a", 1, NOW + 5)] + [Waiting(n, "a", 0, 0.0) for n in range(2, MOST_WAITING + 1)]
-    assert next_step(waiting[:-1], Head(5_000, "a"), NOW) == PassOver(5_000)
-    assert next_step(waiting, Head(5_000, "a"), NOW) == Wait(5.0)
-    assert next_step(waiting, Head(5_000, "b"), NOW) == Deliver(5_000, 0)
+    assert next_step(waiting[:-1], Head(5_000, "a"), NOW, MOST) == PassOver(5_000)
+    assert next_step(waiting, Head(5_000, "a"), NOW, MOST) == Wait(5.0)
+    assert next_step(waiting, Head(5_000, "b"), NOW, MOST) == Deliver(5_000, 0)
 
 
 def test_waits_double_up_to_a_limit_and_are_drawn_from_nothing_to_all_of_it() -> None:
