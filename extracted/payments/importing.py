@@ -84,15 +84,27 @@ def import_from(source: Path, database: Path) -> list[Imported]:
 
 def _check_told(db: sqlite3.Connection, monolith: sqlite3.Connection, database: Path) -> None:
     """What this service has done and the monolith does not know, an import would undo. Raises UnusableDatabase."""
-    untaken = deliveries.untaken(db) + _given_up(monolith, outbox.source(db))
+    source = outbox.source(db)
+    # Consumers may be others than the monolith, or want some types only, so it is asked itself too.
+    untaken = max(
+        deliveries.untaken(db) + _given_up(monolith, source), outbox.last(db) - _taken(monolith, source)
+    )
     if untaken:
         detail = f"it has {untaken} events of its own that the monolith has not taken"
         raise UnusableDatabase(f"cannot import into {database}: {detail}")
 
 
+def _taken(monolith: sqlite3.Connection, source: str | None) -> int:
+    """Count what has had its effect in the monolith."""
+    if not _has(monolith, "handled"):
+        return 0
+    row: tuple[int] = monolith.execute("SELECT count(*) FROM handled WHERE source = ?", (source,)).fetchone()
+    return row[0]
+
+
 def _given_up(monolith: sqlite3.Connection, source: str | None) -> int:
     """Count what came to the monolith through a stream and is a dead letter there."""
-    if monolith.execute("SELECT 1 FROM sqlite_master WHERE name = 'dead_arrivals'").fetchone() is None:
+    if not _has(monolith, "dead_arrivals"):
         return 0
     row: tuple[int] = monolith.execute(
         """SELECT count(*) FROM dead_arrivals
@@ -137,12 +149,18 @@ def _ask(monolith: sqlite3.Connection, path: Path) -> list[sqlite3.Cursor]:
 
 def told_by(monolith: sqlite3.Connection) -> tuple[str, int] | None:
     """Who tells the monolith's events, and the number of its last one; None for a file from before there were any."""
-    if monolith.execute("SELECT 1 FROM sqlite_master WHERE name = 'outbox_source'").fetchone() is None:
+    if not _has(monolith, "outbox_source"):
         return None
     row: tuple[str, int] | None = monolith.execute(
         "SELECT source, (SELECT coalesce(max(sequence), 0) FROM outbox) FROM outbox_source"
     ).fetchone()
     return row
+
+
+def _has(monolith: sqlite3.Connection, table: str) -> bool:
+    """Say whether there is a table; a monolith of an older release lacks some."""
+    row = monolith.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    return row is not None
 
 
 def _store(db: sqlite3.Connection, copy: _Copy, rows: sqlite3.Cursor) -> Imported:

@@ -145,6 +145,28 @@ def test_an_import_undoes_no_event_that_comes_while_it_waits(
     }
 
 
+@pytest.mark.parametrize("service", EXTRACTED)
+def test_an_import_undoes_nothing_that_only_somebody_else_has_taken(
+    service: str, moving_shop: tuple[Path, sqlite3.Connection], database: Path
+) -> None:
+    source, shop = moving_shop
+    bring_over(service, source, database)
+    ours, books, told = (
+        import_module(f"extracted.{service}.{name}") for name in ("database", "deliveries", "outbox")
+    )
+    with closing(ours.open_existing(database)) as db:
+        told.write(db, "StockChanged", 2, "TEA-001", {})
+        books.subscribe(db, "audit", "http://127.0.0.1:1/events", {"StockChanged": 2})
+        books.taken(db, "audit", 1)
+        assert not books.untaken(db)
+        done = run(f"extracted.{service}", "import", "--from", source, "--database", database)
+        assert_one_line(done, f"extracted.{service}")
+        assert "it has 1 events of its own that the monolith has not taken" in done.err
+        row = (told.at_sequence(db, 1).id, told.source(db), 1, "2026-04-01T12:00:00.000Z")
+        shop.execute("INSERT INTO handled (id, source, sequence, at) VALUES (?, ?, ?, ?)", row)
+        bring_over(service, source, database)
+
+
 def importing(service: str, source: Path, database: Path) -> "subprocess.Popen[bytes]":
     command = [
         sys.executable,
