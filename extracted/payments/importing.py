@@ -72,7 +72,7 @@ def import_from(source: Path, database: Path) -> list[Imported]:
             try:
                 with transaction(db):
                     # Only now, for no event may have its effect between the moment that is read and the end.
-                    _look_anew(monolith)
+                    look_anew(monolith)
                     answers, told = _ask(monolith, source), told_by(monolith)
                     _check_told(db, monolith, database)
                     if told is not None:
@@ -134,7 +134,7 @@ def open_monolith(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _look_anew(monolith: sqlite3.Connection) -> None:
+def look_anew(monolith: sqlite3.Connection) -> None:
     """Read from now on what the monolith's database holds at this moment; no answer may be open."""
     monolith.execute("COMMIT")
     monolith.execute("BEGIN")

@@ -8,7 +8,7 @@ from typing import Any
 
 from extracted.payments import handling
 from extracted.payments.database import UnusableDatabase, open_database
-from extracted.payments.importing import open_monolith, told_by
+from extracted.payments.importing import look_anew, open_monolith, told_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,10 @@ def reconcile(source: Path, database: Path) -> Reconciled:
     try:
         with closing(open_monolith(source)) as monolith, closing(open_database(database)) as db:
             db.execute("BEGIN")
+            db.execute("SELECT 1 FROM handled").fetchone()  # this is the moment
+            look_anew(
+                monolith
+            )  # and that of the monolith is later, for what is told here was told there before
             found: list[Difference] = []
             compared = 0
             for pair in _PAIRS:

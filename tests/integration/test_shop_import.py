@@ -108,6 +108,7 @@ def test_an_import_sees_one_moment_of_a_shop_at_work(
     assert "payments: 800 added" in bring_over("payments", source, database)
 
 
+@pytest.mark.parametrize("command", ["import", "reconcile"])
 @pytest.mark.parametrize(
     ("service", "change"),
     [
@@ -115,7 +116,8 @@ def test_an_import_sees_one_moment_of_a_shop_at_work(
         ("inventory", lambda db: stock.receive(db, "TEA-001", "LEJ", 5)),
     ],
 )
-def test_an_import_undoes_no_event_that_comes_while_it_waits(
+def test_an_event_that_comes_while_a_command_waits_is_neither_undone_nor_a_difference(
+    command: str,
     service: str,
     change: Callable[[sqlite3.Connection], None],
     moving_shop: tuple[Path, sqlite3.Connection],
@@ -128,10 +130,8 @@ def test_an_import_undoes_no_event_that_comes_while_it_waits(
         closing(open_existing(source)) as shop,
     ):
         ours.execute("BEGIN IMMEDIATE")
-        with importing(service, source, database) as process:
-            wait_until(
-                lambda: has_open(process, database)
-            )  # it waits for the lock, and has looked at the shop
+        with begun(service, command, source, database) as process:
+            wait_until(lambda: has_open(process, database))  # it waits for the lock, the shop is open already
             change(shop)
             ours.execute("COMMIT")
             take_newest(service, shop, ours)
@@ -167,18 +167,9 @@ def test_an_import_undoes_nothing_that_only_somebody_else_has_taken(
         bring_over(service, source, database)
 
 
-def importing(service: str, source: Path, database: Path) -> "subprocess.Popen[bytes]":
-    command = [
-        sys.executable,
-        "-m",
-        f"extracted.{service}",
-        "import",
-        "--from",
-        source,
-        "--database",
-        database,
-    ]
-    return subprocess.Popen([str(word) for word in command], cwd=ROOT, stdout=subprocess.DEVNULL)
+def begun(service: str, command: str, source: Path, database: Path) -> "subprocess.Popen[bytes]":
+    words = ("-m", f"extracted.{service}", command, "--from", str(source), "--database", str(database))
+    return subprocess.Popen([sys.executable, *words], cwd=ROOT, stdout=subprocess.DEVNULL)
 
 
 def has_open(process: "subprocess.Popen[bytes]", path: Path) -> bool:
