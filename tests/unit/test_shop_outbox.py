@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from legacy_monolith.delivery import Waiting
 
 from legacy_monolith import catalogue, orders, seed
 from legacy_monolith.database import open_writer
-from legacy_monolith.delivery import Waiting
 from legacy_monolith.errors import NotPaid, OutOfStock
 from legacy_monolith.order_request import Item, OrderRequest
 from shop_events import deliveries, metrics, outbox
