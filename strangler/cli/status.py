@@ -26,6 +26,7 @@ from strangler.cutover.report import progress_on, report_on
 from strangler.evidence import number, percent
 
 WIDE = 100  # columns of a terminal, from which on there is room between those of the table
+LEAST = 76  # columns that the table takes at least: a narrower terminal breaks its lines, but nothing is lost
 _COLOURS = {"pass": "green", "fail": "bold red", "inconclusive": "yellow"}
 
 
@@ -96,6 +97,7 @@ def _facts(routes: Path, state: Path) -> dict[str, Any]:
         "table": table.digest,
         "faults": [],
         "out": [],
+        "legacy": table.legacy,
         "kept": [{"route": name, "file": share / 1000} for name, share in table.kept],
         "routes": [_line(route) for route in report_on(table, state)["routes"]],
     }
@@ -108,6 +110,7 @@ def _from(server: Server) -> dict[str, Any]:
         "table": table.get("table"),
         "faults": table.get("faults", []),
         "out": table.get("out", []),
+        "legacy": table.get("legacy"),
         "kept": table.get("kept", []),
         "routes": [_line(route) for route in report.get("routes", [])],
     }
@@ -156,11 +159,19 @@ def _tell(facts: dict[str, Any], state: Path) -> None:
     if facts["faults"]:
         complain("routes.yaml was saved with faults; the table before it is still running")
     for name in facts["out"]:
-        complain(f"{_plain(name)} is out of order: the legacy side answers safe requests in its place")
-    console().print(_grid(facts["routes"], narrow=console().width < WIDE))
+        complain(_out_of_order(name, facts["legacy"]))
+    out = console()
+    narrow, out.width = out.width < WIDE, max(out.width, LEAST)
+    out.print(_grid(facts["routes"], narrow=narrow))
     _tell_reasons(facts["routes"])
     if facts["progress"] is not None:
         _tell_progress(facts["progress"], len(facts["routes"]))
+
+
+def _out_of_order(upstream: str, legacy: str | None) -> str:
+    if upstream == legacy:
+        return f"{_plain(upstream)} is out of order: it is the legacy side, and nobody answers in its place"
+    return f"{_plain(upstream)} is out of order: the legacy side answers safe requests in its place"
 
 
 def _tell_progress(found: dict[str, Any], routes: int) -> None:

@@ -194,7 +194,8 @@ def test_a_change_that_was_changed_again_is_not_said_to_be_in_force(folder: Path
 def test_status_asks_the_running_proxy(folder: Path) -> None:
     report = json.loads(_run(folder, "report", "--json").stdout)
     report["routes"] = report["routes"][:1]
-    table = {"table": "abc", "faults": ["routes.yaml:9:9: error: no"], "out": ["payments"]}
+    out = {"out": ["monolith", "payments"], "legacy": "monolith"}
+    table = {"table": "abc", "faults": ["routes.yaml:9:9: error: no"], **out}
     answers = {"/api/v1/routes": (200, table), "/api/v1/report": (200, report)}
     with _serving(folder, answers):
         (folder / "routes.yaml").write_text("not a table")
@@ -205,7 +206,8 @@ def test_status_asks_the_running_proxy(folder: Path) -> None:
     assert [route["route"] for route in body["routes"]] == ["r0"]
     assert text.stdout.startswith(f"running: pid {os.getpid()}")
     assert "routes.yaml:9:9: error: no" in text.stderr
-    assert body["out"] == ["payments"]
+    assert (body["out"], body["legacy"]) == (["monolith", "payments"], "monolith")
+    assert "monolith is out of order: it is the legacy side, and nobody answers in its place\n" in text.stderr
     assert "payments is out of order: the legacy side answers safe requests in its place\n" in text.stderr
 
 

@@ -38,6 +38,19 @@ def test_status_fits_a_terminal_of_80_columns(cli: Cli, monkeypatch: pytest.Monk
     assert "…" not in "".join(lines)
 
 
+@pytest.mark.parametrize("columns", ["20", "60", "75"])
+def test_status_loses_nothing_on_a_narrower_terminal(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    lines = cli("status").out.splitlines()
+    assert lines[1].split() == [
+        *("route", "stage", "share", "shadow", "legacy", "extracted", "pairs", "differ", "verdict")
+    ]
+    assert [line.split()[0] for line in lines[2:5]] == ["read", "pay", "stock"]
+    assert "…" not in "".join(lines)
+
+
 def test_a_server_that_was_killed_does_not_count(cli: Cli, folder: Path) -> None:
     (folder / ".strangler").mkdir()
     for facts in ('{"pid": 999999999, "listen": "", "admin": ""}', "{}", "[", '{"pid": "x"}', "[1]"):
