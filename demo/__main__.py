@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 
+from demo.usage import Parser
+
 #: Those of `demo.story`, which takes too long to import for a `--help`, or for an early Ctrl-C.
 CHAPTERS = ("observe", "shadow", "find", "fix", "compare", "ramp", "crash", "roll-back", "finish")
 
@@ -28,7 +30,7 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m demo",
         description="A shop is taken apart while its customers go on shopping: nine chapters, two lines each.",
     )

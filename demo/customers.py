@@ -10,10 +10,12 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from random import Random
+from urllib.parse import urlsplit
 
 from demo import traffic
 from demo.screen import Screen, number
 from demo.traffic import Crowd
+from demo.usage import Parser
 
 AT_A_TIME = 25
 SHOWN_FAILURES = 3
@@ -22,7 +24,27 @@ SHOWN_FAILURES = 3
 def main(arguments: Sequence[str] | None = None) -> int:
     """Shop as the command line says: 0 when every request was answered, 1 when not."""
     options = _parser().parse_args(arguments)
-    return asyncio.run(_shop(options))
+    return asyncio.run(_come(options))
+
+
+async def _come(options: argparse.Namespace) -> int:
+    if (trouble := await _nobody_at(options.at)) is not None:
+        print(
+            f"nobody answers at {options.at}: does `strangler serve` run there? ({trouble})", file=sys.stderr
+        )
+        return 1
+    return await _shop(options)
+
+
+async def _nobody_at(url: str) -> OSError | None:
+    """Why nobody can be reached there, before hundreds of requests fail for it; None when somebody can."""
+    where = urlsplit(url)
+    try:
+        _, writer = await asyncio.open_connection(where.hostname, where.port or 80)
+    except OSError as error:
+        return error
+    writer.close()
+    return None
 
 
 async def _shop(options: argparse.Namespace) -> int:
@@ -66,13 +88,14 @@ def _tell(count: traffic.Count, releases: Counter[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m demo.customers",
         description="400 customers who look around in the shop, and order if asked to. Says how many requests "
         "failed, and which release answered how many.",
     )
     parser.add_argument(
         "--at",
+        type=_address,
         default="http://127.0.0.1:8080",
         metavar="URL",
         help="where the proxy listens (default: %(default)s)",
@@ -96,6 +119,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=1, help="of their wishes (default: %(default)s)")
     return parser
+
+
+def _address(text: str) -> str:
+    try:
+        where = urlsplit(text)
+        usable = where.scheme == "http" and where.hostname and where.port != 0 and not where.path.strip("/")
+    except ValueError:
+        usable = False
+    if not usable:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as http://127.0.0.1:8080")
+    return f"http://{where.netloc}"
 
 
 def _count(text: str) -> int:

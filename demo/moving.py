@@ -72,7 +72,6 @@ async def finish(play: Play) -> None:
     """Everything moves, and then the work itself moves: orders are sagas across the services."""
     screen, stage = play.screen, play.stage
     screen.chapter("Finish: all callers move, and then orders go through the services, too")
-    screen.command("python -m extracted.payments --database payments.sqlite3 --release v2 --relay")
     await stage.start("payments", "v2")
     for route in (ROUTE, *OTHERS):
         await play.move(route, 100, "the evidence of the shadow")
@@ -100,10 +99,8 @@ async def _switch(play: Play) -> None:
     stage = play.stage
     await stage.stop_shop()
     ports = ("--stock", "http", "--payments", "http", "--proxy", stage.proxy)
-    play.screen.command(
-        "python -m legacy_monolith --database shop.sqlite3 --relay --stock http --payments http"
-    )
     await stage.start_shop(*ports)
+    play.screen.command(stage.shop_command)
 
 
 async def _order_through_a_crash(play: Play) -> int:
@@ -112,8 +109,6 @@ async def _order_through_a_crash(play: Play) -> int:
     half = play.length.after_switch // 2
     placed = await play.order(half)
     await stage.kill("inventory")
-
-    play.screen.command("python -m extracted.inventory --database inventory.sqlite3 --release v2 --relay")
     async with asyncio.TaskGroup() as group:
         coming = group.create_task(stage.start("inventory", "v2"))
         placed += await play.order(half)

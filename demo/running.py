@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Coroutine, Iterator
@@ -13,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from demo.play import FULL, QUICK, Play
-from demo.processes import Processes, Trouble
+from demo.processes import ROOT, Processes, Trouble
 from demo.proofs import Disproved
 from demo.screen import Screen, number
 from demo.stage import Stage
@@ -59,6 +61,9 @@ async def _demo(screen: Screen, *, keep: bool, quick: bool, until: str, seed: in
     except* (Disproved, Trouble) as problems:
         for problem in _leaves(problems):
             screen.plain(f"\nThe demo stops here: {problem}")
+    except* OSError as problems:  # nowhere to write to: perhaps not even there, where the screen is
+        for problem in _leaves(problems):
+            print(f"The demo stops here: {problem}", file=sys.stderr)
     return 0 if told else 1
 
 
@@ -102,13 +107,22 @@ def _tell_failures(screen: Screen, count: Count) -> None:
 
 
 def _tell_addresses(screen: Screen, stage: Stage) -> None:
-    screen.chapter("Everything goes on running, until Ctrl-C")
+    screen.heading("Everything goes on running, until Ctrl-C")
     screen.plain(f"   callers come to        {stage.proxy}")
+    screen.plain(f"   in a browser           {stage.proxy}/catalogue")
     screen.plain(f"   console and admin API  {stage.admin}")
     screen.plain(f"   the shop by itself     {stage.monolith}")
     screen.plain("   routes.yaml, the state, the databases and all logs are in this folder, which stays:")
-    screen.command(f"cd {stage.folder}")
+    screen.command(f"cd {shlex.quote(str(stage.folder))}")
+    screen.command(_entered())
     screen.command("strangler status")
+
+
+def _entered() -> str:
+    """What makes another shell find all that the demo has found."""
+    find = f"export PYTHONPATH={shlex.quote(str(ROOT))}"
+    activate = Path(sys.prefix, "bin", "activate")
+    return f". {shlex.quote(str(activate))} && {find}" if activate.exists() else find
 
 
 def _tell_end(screen: Screen, count: Count, seconds: float) -> None:

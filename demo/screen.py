@@ -21,7 +21,11 @@ class Screen:
     def chapter(self, title: str) -> None:
         """Begin a chapter."""
         self._chapter += 1
-        self._print(f"\n{self._chapter}  {title}", "bold")
+        self.heading(f"{self._chapter}  {title}")
+
+    def heading(self, title: str) -> None:
+        """What stands above lines that belong together."""
+        self._print(f"\n{title}", "bold")
 
     def command(self, text: str) -> None:
         """A command, as the reader would type it."""

@@ -49,6 +49,7 @@ class Stage:
         self.admin = ""
         self.processes = processes
         self.monolith = ""
+        self.shop_command = ""
         self.proxy_tail: Callable[[], str] = str
         self._shop: Process | None = None
         self._proxy: Process | None = None
@@ -84,17 +85,14 @@ class Stage:
         self.proxy, self.admin = f"http://{where['listen']}", f"http://{where['admin']}"
 
     async def start_shop(self, *options: str) -> None:
-        """Start the shop, on the port that it keeps, running or not. Raises Trouble."""
+        """Start the shop, on the port that it keeps, running or not. `shop_command` is how. Raises Trouble."""
         if "monolith" not in self._ports:
             self._reserve("monolith")
-        self._shop = await self.processes.start(
-            "monolith",
-            [
-                *(sys.executable, "-m", "legacy_monolith", "--port", str(self._ports["monolith"])),
-                *("--database", "shop.sqlite3", "--relay", *options),
-            ],
-        )
+        named = ("-m", "legacy_monolith", "--database", "shop.sqlite3", "--relay", *options)
+        port = str(self._ports["monolith"])
+        self._shop = await self.processes.start("monolith", [sys.executable, *named, "--port", port])
         self.monolith = await self._shop.address()
+        self.shop_command = shlex.join(["python", *named, "--port", port])
 
     async def stop_shop(self) -> None:
         """Stop the shop."""
@@ -106,14 +104,11 @@ class Stage:
         await self.python(f"extracted.{service}", "import", *self._both(service))
 
     async def start(self, service: Service, release: str) -> None:
-        """Start a service on its port. Raises Trouble."""
-        process = await self.processes.start(
-            service,
-            [
-                *(sys.executable, "-m", f"extracted.{service}", "--port", str(self._ports[service])),
-                *("--database", f"{service}.sqlite3", "--release", release, "--relay"),
-            ],
-        )
+        """Start a service on its port, and show how. Raises Trouble."""
+        options = ("--release", release, "--relay", "--port", str(self._ports[service]))
+        named = ("-m", f"extracted.{service}", "--database", f"{service}.sqlite3", *options)
+        self.screen.command(shlex.join(["python", *named]))
+        process = await self.processes.start(service, [sys.executable, *named])
         self._services[service] = process
         await process.address()
         await self._until_in_order(service)
@@ -123,9 +118,6 @@ class Stage:
         old, before = self._services[service], self._ports[service]
         self._reserve(service)
         now = self._ports[service]
-        self.screen.command(
-            f"python -m extracted.{service} --database {service}.sqlite3 --release {release} --relay --port {now}"
-        )
         await self.start(service, release)
         self.edit(
             f"sed -i 's/:{before}/:{now}/' routes.yaml", lambda text: text.replace(f":{before}", f":{now}")

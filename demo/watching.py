@@ -14,6 +14,7 @@ async def observe(play: Play) -> None:
     """Orders and looks go through the proxy to the shop, and nothing else happens."""
     screen, stage = play.screen, play.stage
     screen.chapter("Observe: the proxy stands in front of the shop, and nobody notices")
+    screen.command(stage.shop_command)
     screen.command("strangler serve --workers 2")
     placed = await play.order(play.length.orders)
     answers = await play.look(play.length.visits * len(play.customers))
@@ -33,7 +34,6 @@ async def shadow(play: Play) -> None:
     screen.chapter("Shadow: the services get the data, and then a copy of every read")
     for service in SERVICES:
         await stage.fill(service)
-        screen.command(f"python -m extracted.{service} --database {service}.sqlite3 --release v1 --relay")
         await stage.start(service, "v1")
         await stage.hear(service)
     placed = await play.order(play.length.orders)

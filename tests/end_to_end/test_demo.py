@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO
+from urllib.request import urlopen
 from uuid import uuid4
 
 import aiohttp
@@ -22,7 +23,7 @@ import pytest
 from demo import stage as stage_module
 from demo import story
 from demo.__main__ import CHAPTERS
-from demo.processes import Processes, Trouble
+from demo.processes import Processes, Trouble, reserve
 from demo.screen import Screen
 from demo.stage import Stage
 from legacy_monolith import seed
@@ -220,6 +221,55 @@ def test_a_process_that_dies_is_named(tmp_path: Path) -> None:
         assert running.left_nothing()
 
 
+def _ran(module: str, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", module, *options], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "says"),
+    [
+        ("demo", ["--until", "never"], "argument --until: invalid choice: 'never'"),
+        ("demo.customers", ["--looks", "many"], "'many' is not a number from 0 to 9999999"),
+        ("demo.customers", ["--at", "nowhere"], "'nowhere' is not an address such as http://127.0.0.1:8080"),
+        ("demo.customers", ["--at", "http://127.0.0.1:x"], "is not an address such as"),
+        ("demo.customers", ["--at", "http://127.0.0.1:8080/shop"], "is not an address such as"),
+    ],
+)
+def test_wrong_use_is_one_line(module: str, options: list[str], says: str) -> None:
+    done = _ran(module, *options)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith(f"python -m {module}: error: ")
+    assert says in done.stderr
+
+
+def test_customers_say_that_nobody_answers_before_hundreds_of_requests_fail() -> None:
+    port, sock = reserve()
+    with sock:
+        done = _ran("demo.customers", "--at", f"http://127.0.0.1:{port}/")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith(
+        f"nobody answers at http://127.0.0.1:{port}: does `strangler serve` run there?"
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_an_output_that_is_full_is_told_in_one_line(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "demo", "--quick"],
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": str(tmp_path)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "The demo stops here: [Errno 28] No space left on device\n")
+    assert not list(tmp_path.iterdir())
+
+
 def test_keep_goes_on_until_it_is_told_and_keeps_the_folder(tmp_path: Path) -> None:
     with demo(tmp_path, "--keep", "--until", "find") as running:
         running.until("Done in")
@@ -227,6 +277,17 @@ def test_keep_goes_on_until_it_is_told_and_keeps_the_folder(tmp_path: Path) -> N
         assert "Fix" not in running.said
         assert "console and admin API  http://127.0.0.1:" in running.said
         assert len(running.alive()) >= 8
+        told = running.said.partition("Everything goes on running, until Ctrl-C\n")[2]
+        with urlopen(re.findall(r"in a browser +(http://\S+)", told)[0], timeout=WITHIN) as page:
+            assert page.status == 200
+        # Typed into a shell that knows nothing, what it says is enough to go on by hand.
+        typed = " && ".join([*re.findall(r"^   \$ (.+)$", told, re.M), "python -m legacy_monolith --help"])
+        shell = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+        done = subprocess.run(
+            ["bash", "-c", typed], env=shell, cwd="/", capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("running: pid ")
         running.process.send_signal(signal.SIGINT)
         assert running.end() == 0
         assert not running.alive()
