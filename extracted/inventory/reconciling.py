@@ -27,11 +27,15 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """All that differs, how many rows were compared, and how many events of the monolith are still to come."""
+    """All that differs, how many rows were compared, and how many events of the monolith are still to come.
+
+    `imported`: whether anything was ever imported from there; always so with a monolith that tells no events.
+    """
 
     differences: list[Difference]
     compared: int
     to_come: int
+    imported: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +109,18 @@ def reconcile(source: Path, database: Path) -> Reconciled:
                     for key in sorted(theirs.keys() | ours.keys())
                     if theirs.get(key) != ours.get(key)
                 ]
-            return Reconciled(found, compared, _to_come(monolith, db))
+            return Reconciled(found, compared, _to_come(monolith, db), _imported(monolith, db))
     except sqlite3.Error as error:
         raise UnusableDatabase(f"cannot compare {source} with {database}: {error}") from error
 
 
 def _rows(db: sqlite3.Connection, pair: _Pair, select: str) -> dict[tuple[Any, ...], dict[str, Any]]:
     return {row[: pair.keys]: dict(zip(pair.columns, row, strict=True)) for row in db.execute(select)}
+
+
+def _imported(monolith: sqlite3.Connection, db: sqlite3.Connection) -> bool:
+    told = told_by(monolith)
+    return told is None or handling.through(db, told[0]) is not None
 
 
 def _to_come(monolith: sqlite3.Connection, db: sqlite3.Connection) -> int:

@@ -28,6 +28,8 @@ from extracted.payments.web import make_app
 from shop_events import consume_command, events_command, relay_command
 from shop_events.program import WrongUse
 
+SHOWN = 20  # rows that differ are shown, and the others counted
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -101,8 +103,12 @@ def _reconcile(options: argparse.Namespace) -> int:
         print(
             f"{found.compared} rows compared, {words}; {found.to_come} events of the monolith are still to come"
         )
-        for each in found.differences:
+        if not found.imported:
+            print("  nothing was imported from there yet: `import` does it")
+        for each in found.differences[:SHOWN]:
             print(f"  {each}")
+        if len(found.differences) > SHOWN:
+            print(f"  and {len(found.differences) - SHOWN} more, all of them with --json")
     return 1 if found.differences else 0
 
 
@@ -110,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog=COMMAND,
         description=about,
-        epilog="Without a command it serves. `serve --help`, `import --help` and `reconcile --help` list the options.",
+        epilog="Without a command it serves. `serve --help`, `import --help` and so on list the options.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

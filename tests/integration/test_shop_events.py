@@ -350,7 +350,7 @@ def test_after_an_import_both_are_equal_and_after_catching_up_they_are_again(apa
     for name, count in (("payments", 200 + 800), ("inventory", 3 + 40 + levels)):
         code, found = reconciled(apart, name)
         assert (code, found["equal"], found["differences"], found["to_come"]) == (0, True, [], 0)
-        assert found["compared"] == count
+        assert (found["compared"], found["imported"]) == (count, True)
     with ExitStack() as stack:
         apart.shop = stack.enter_context(running(SHOP, "--database", apart.database))
         for name, types in (("payments", MONEY), ("inventory", STOCK)):
@@ -373,6 +373,24 @@ def test_after_an_import_both_are_equal_and_after_catching_up_they_are_again(apa
         for name in ("payments", "inventory"):
             code, found = reconciled(apart, name)
             assert (code, found["to_come"]) == (0, 0)
+
+
+@pytest.mark.parametrize(("name", "compared"), [("payments", 1000), ("inventory", 137)])
+def test_a_service_that_has_imported_nothing_is_told_so_and_not_row_by_row(
+    name: str, compared: int, apart: World
+) -> None:
+    empty = apart.folder / "empty"
+    with running(f"extracted.{name}", "--database", empty):
+        pass
+    options = ("--from", apart.database, "--database", empty)
+    done = run(f"extracted.{name}", "reconcile", *options)
+    first, why, *shown, rest = done.out.splitlines()
+    assert (done.code, done.err, len(shown)) == (1, "", 20)
+    assert first.startswith(f"{compared} rows compared, {compared} differ; ")
+    assert why == "  nothing was imported from there yet: `import` does it"
+    assert rest == f"  and {compared - 20} more, all of them with --json"
+    found = json.loads(run(f"extracted.{name}", "reconcile", *options, "--json").out)
+    assert (found["imported"], len(found["differences"])) == (False, compared)
 
 
 @pytest.mark.parametrize("name", ["payments", "inventory"])
