@@ -21,7 +21,10 @@ def add_commands(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add the commands of COMMANDS to the command line."""
     keys = commands.add_parser("keys", help="the keys that sign tokens", allow_abbrev=False)
     rotate = keys.add_subparsers(dest="what", required=True, metavar="{rotate}").add_parser(
-        "rotate", help="sign with a new key; the old one is believed until its tokens are over"
+        "rotate",
+        help="sign with a new key; the old one is believed until its tokens are over",
+        description="Sign with a new key from now on. The old one is believed until its last token is over, so nobody "
+        "notices; the shop and its services read the file anew when it changes.",
     )
     rotate.add_argument(
         "--token-keys", type=Path, required=True, metavar="FILE", help="the keys; made when there are none"
@@ -31,10 +34,14 @@ def add_commands(commands: "argparse._SubParsersAction[Any]") -> None:
     )
     rotate.set_defaults(do=_rotate)
     order = commands.add_parser(
-        "order", help="tell what the warehouse has done with an order", allow_abbrev=False
+        "order",
+        help="tell what the warehouse has done with an order",
+        description="Tell what the warehouse has done with an order: a confirmed one is packed, and a packed one "
+        "shipped. Whoever follows the order sees it at once.",
+        allow_abbrev=False,
     )
-    order.add_argument("order_id", type=int, metavar="ORDER")
-    order.add_argument("status", choices=list(progress.NEXT.values()))
+    order.add_argument("order_id", type=int, metavar="ORDER", help="its number, such as 10801")
+    order.add_argument("status", choices=list(progress.NEXT.values()), help="what it is from now on")
     order.add_argument("--database", type=Path, required=True, metavar="FILE", help="the SQLite database")
     order.set_defaults(do=_order)
 

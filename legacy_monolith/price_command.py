@@ -16,7 +16,13 @@ MOST_CENTS = 10**9
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """Offer the command."""
-    parser = commands.add_parser("price", help="give a product another price", allow_abbrev=False)
+    parser = commands.add_parser(
+        "price",
+        help="give a product another price",
+        description="Give a product another price, whether the shop runs or not. Orders that were placed keep theirs; "
+        "who subscribed to `PriceChanged` is told.",
+        allow_abbrev=False,
+    )
     parser.add_argument("sku", metavar="SKU", help="the product, such as TEA-001")
     parser.add_argument(
         "price", type=_cents, metavar="EUROS", help="what it costs from now on, such as 12.90"

@@ -21,6 +21,7 @@ from shop_events.program import Program, WrongUse
 from shop_events.transactions import transaction
 
 MOST_SHOWN = 2_000  # characters of an event; `--json` says all of it
+FORMS = "subscribe NAME URL TYPE... | unsubscribe NAME | retry ID | drop ID"
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
@@ -39,7 +40,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument(
         "what",
         nargs="*",
-        metavar="subscribe NAME URL TYPE... | unsubscribe NAME | retry ID | drop ID",
+        metavar=FORMS,
         help="what to do",
     )
     parser.add_argument("--database", type=Path, required=True, metavar="FILE", help="the SQLite database")
@@ -79,7 +80,7 @@ def run(program: Program, options: argparse.Namespace) -> int:
                     raise WrongUse(f"event {event_id} is no dead letter")
                 print(f"event {event_id} goes to {', '.join(consumers)} once more, as soon as a relay runs")
             case _:
-                raise WrongUse(f"events {' '.join(options.what)}: that is not what `events --help` says")
+                raise WrongUse(f"events {' '.join(options.what)}: say one of {FORMS} (--help says more)")
     return 0
 
 

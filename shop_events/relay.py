@@ -99,6 +99,7 @@ class Relay:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="relay")
         self._streams: Streams | None = None
         self._looked: dict[str, float] = {}
+        self._away: set[str] = set()
         self._timeout = aiohttp.ClientTimeout(
             total=2 * pace.within, connect=pace.within, sock_read=pace.within
         )
@@ -148,8 +149,13 @@ class Relay:
             return soon, False
         heard = await self._hand_over(step)
         if isinstance(heard, Absent):
-            _log.log(WARNING if heard.wrong else INFO, "%s is away: %s", consumer, heard.text)
+            new = consumer not in self._away
+            self._away.add(consumer)
+            _log.log(WARNING if heard.wrong or new else INFO, "%s is away: %s", consumer, heard.text)
             return 0.0, True
+        if consumer in self._away:
+            self._away.remove(consumer)
+            _log.warning("%s is back", consumer)
         await self._in_thread(self._settle, step, heard)
         return 0.0, False
 

@@ -167,7 +167,12 @@ def _add_serve(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
 def _add_import(commands: "argparse._SubParsersAction[_Parser]") -> None:
     command = commands.add_parser(
-        "import", help="copy what is new or changed from the monolith's database", allow_abbrev=False
+        "import",
+        help="copy what is new or changed from the monolith's database",
+        description="Copy the accounts and payments that are new or changed, as they are at one "
+        "moment. The shop may go on meanwhile; what changes later comes as events. It may be done again until "
+        "orders are placed here.",
+        allow_abbrev=False,
     )
     command.add_argument(
         "--from", dest="source", type=Path, required=True, metavar="FILE", help="the monolith's database"
@@ -179,7 +184,11 @@ def _add_import(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
 def _add_reconcile(commands: "argparse._SubParsersAction[_Parser]") -> None:
     command = commands.add_parser(
-        "reconcile", help="compare the monolith's database with the service's", allow_abbrev=False
+        "reconcile",
+        help="compare the monolith's database with the service's",
+        description="Compare the accounts and payments of both databases, and count the events that are "
+        "still to come. Exit codes: 0 the same, 1 something differs, 2 a file is wrong.",
+        allow_abbrev=False,
     )
     command.add_argument(
         "--from", dest="source", type=Path, required=True, metavar="FILE", help="the monolith's database"

@@ -199,7 +199,8 @@ def test_who_is_away_gets_everything_later_and_no_letter_dies(world: World) -> N
     port = world.services["payments"].port
     subscribe(SHOP, world.database, "payments", port, *MONEY)  # nobody listens there
     buy(world, 3)
-    with relay_of(SHOP, world.database, "--deliver-attempts", "1"):
+    log = world.folder / "log"
+    with log.open("w") as file, relay_of(SHOP, world.database, "--deliver-attempts", "1", log=file):
         wait_until(lambda: behind(world) == {"inventory": 0, "payments": 3})
         assert world.levels_agree()
         text = world.shop.ask("/metrics").body.decode()
@@ -208,6 +209,11 @@ def test_who_is_away_gets_everything_later_and_no_letter_dies(world: World) -> N
         subscribe(SHOP, world.database, "payments", world.gates["payments"].port, *MONEY)
         world.delivered()
     assert world.payments_agree()
+    # Whoever has subscribed a wrong address finds it in the log: once, and not with every attempt.
+    away, back = log.read_text().splitlines()
+    assert away.startswith("payments is away: ClientConnectorError: ")
+    assert f"127.0.0.1:{port} " in away
+    assert back == "payments is back"
 
 
 def test_one_that_fails_is_a_dead_letter_in_the_end_and_can_be_retried(world: World) -> None:
@@ -401,6 +407,13 @@ def test_what_cannot_be_compared_is_refused(name: str, missing: str, apart: Worl
     done = run(f"extracted.{name}", "reconcile", "--from", source, "--database", database)
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
     assert not (apart.folder / "nothing").exists()
+
+
+def test_a_command_that_is_none_says_which_there_are(apart: World) -> None:
+    done = run(SHOP, "events", "subscribe", "payments", "--database", apart.database)
+    assert (
+        "events subscribe payments: say one of subscribe NAME URL TYPE... | unsubscribe NAME | " in done.err
+    )
 
 
 @pytest.mark.parametrize(
