@@ -58,6 +58,9 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+LEAST = 80  # columns
+
+
 class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Leave it to `run`: rich would end the program with exit code 1, which here means no."""
@@ -69,7 +72,10 @@ def console(file: IO[str] | None = None) -> Console:
     out = file or sys.stdout
     # A file or a pipe has no width: lines as for a wide terminal, unless COLUMNS says otherwise.
     width = None if out.isatty() or "COLUMNS" in os.environ else 120
-    return _Console(file=out, width=width, highlight=False, markup=False, emoji=False)
+    made = _Console(file=out, width=width, highlight=False, markup=False, emoji=False)
+    # On less a table would lose its columns, the names of the routes first. A terminal breaks lines, and loses nothing.
+    made.width = max(made.width, LEAST)
+    return made
 
 
 def who() -> str:

@@ -26,7 +26,6 @@ from strangler.cutover.report import progress_on, report_on
 from strangler.evidence import number, percent
 
 WIDE = 100  # columns of a terminal, from which on there is room between those of the table
-LEAST = 76  # columns that the table takes at least: a narrower terminal breaks its lines, but nothing is lost
 _COLOURS = {"pass": "green", "fail": "bold red", "inconclusive": "yellow"}
 
 
@@ -160,9 +159,7 @@ def _tell(facts: dict[str, Any], state: Path) -> None:
         complain("routes.yaml was saved with faults; the table before it is still running")
     for name in facts["out"]:
         complain(_out_of_order(name, facts["legacy"]))
-    out = console()
-    narrow, out.width = out.width < WIDE, max(out.width, LEAST)
-    out.print(_grid(facts["routes"], narrow=narrow))
+    console().print(_grid(facts["routes"], narrow=console().width < WIDE))
     _tell_reasons(facts["routes"])
     if facts["progress"] is not None:
         _tell_progress(facts["progress"], len(facts["routes"]))

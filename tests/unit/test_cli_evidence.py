@@ -39,10 +39,22 @@ def test_status_fits_a_terminal_of_80_columns(cli: Cli, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("columns", ["20", "60", "75"])
-def test_status_loses_nothing_on_a_narrower_terminal(
+def test_tables_lose_nothing_on_a_narrower_terminal(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, columns: str
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
+    report = cli("report").out.splitlines()
+    head = next(at for at, line in enumerate(report) if "verdict" in line)
+    assert report[head].split() == [
+        "route",
+        "stage",
+        "share",
+        "verdict",
+        "matching",
+        "compared",
+        "differences",
+    ]
+    assert [line.split()[0] for line in report[head + 2 : head + 5]] == ["read", "pay", "stock"]
     lines = cli("status").out.splitlines()
     assert lines[1].split() == [
         *("route", "stage", "share", "shadow", "legacy", "extracted", "pairs", "differ", "verdict")
