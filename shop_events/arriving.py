@@ -9,7 +9,7 @@ from http import HTTPStatus
 from shop_events import arrivals
 from shop_events.arrivals import DeadArrival
 from shop_events.delivery import Absent, Spoiled, Taken, judge
-from shop_events.program import Program
+from shop_events.program import Program, Stranger
 
 MAX_BODY = 64 * 1024
 
@@ -47,6 +47,9 @@ def take(program: Program, db: sqlite3.Connection, what: Arrival) -> Taken | Spo
         return judge(HTTPStatus.BAD_REQUEST, f"the event is larger than {MAX_BODY} bytes")
     try:
         program.take(db, what.body)
+    except Stranger as error:
+        # One that nobody has imported from may write to the stream too, and must not hold up the others.
+        return Spoiled(f"503 {error}")
     except Exception as error:
         return judge(program.status_of(error), _plain(str(error) or type(error).__name__))
     arrivals.settle(db, what.id)

@@ -5,16 +5,21 @@ from pathlib import Path
 
 from extracted.inventory import events, handling, versions
 from extracted.inventory.database import UnusableDatabase, open_existing
-from extracted.inventory.problems import answer_for
+from extracted.inventory.problems import NotReady, answer_for
 from extracted.inventory.tokens import KeyFile, own_token
 from extracted.inventory.writing import object_of
-from shop_events.program import Program, Sign
+from shop_events.program import Program, Sign, Stranger
 
 COMMAND = "python -m extracted.inventory"
 
 
 def _take(db: sqlite3.Connection, body: bytes) -> None:
-    handling.handle(db, events.read(object_of(body)))
+    try:
+        handling.handle(db, events.read(object_of(body)))
+    except NotReady as error:
+        if handling.sources(db):
+            raise Stranger(str(error)) from error
+        raise
 
 
 def _signer(path: Path | None) -> Sign:

@@ -66,6 +66,12 @@ def count_after(db: sqlite3.Connection, source: str, sequence: int) -> int:
     return row[0]
 
 
+def sources(db: sqlite3.Connection) -> int:
+    """Count the sources that were imported from."""
+    row: tuple[int] = db.execute("SELECT count(*) FROM imported").fetchone()
+    return row[0]
+
+
 def note_import(db: sqlite3.Connection, source: str, sequence: int) -> None:
     """Note up to which event of a source an import has read, as a part of its transaction."""
     db.execute(

@@ -26,6 +26,7 @@ from tests.support.shop_streams import (
     dead,
     delivered,
     error_lines,
+    euros,
     furnish,
     handled,
     inventory,
@@ -107,6 +108,9 @@ STRANGE: dict[str, dict[Any, Any]] = {
     "huge": {"event": "x" * 10**6},
     "unknown": {"event": json.dumps(event("\x1b[2JRain\n", 1, {}, 11))},
     "of the wrong types": {"event": json.dumps(event("PaymentRefunded", 1, {}, 12, source=[], key={}))},
+    "of a stranger": {
+        "event": json.dumps(event("PaymentRefunded", 1, {"payment_id": 9, "refunded": euros(1)}, 14))
+    },
     "of the wrong contents": {"event": json.dumps(event("PaymentRefunded", 1, {"payment_id": True}, 13))},
 }
 
@@ -125,7 +129,7 @@ def test_what_somebody_else_puts_there_is_a_dead_letter_and_holds_up_nobody(
         wait_until(lambda: len(dead(folder)) == len(STRANGE) + 1)
     assert_equal(folder, PAYMENTS)
     errors = {each["last_error"].partition(" ")[0] for each in dead(folder)}
-    assert errors == {"400", "422"}
+    assert errors == {"400", "422", "503"}
     text = run(PAYMENTS, "events", "--database", folder / "payments").out
     assert text.count("of the stream payments was given up at") == len(STRANGE) + 1
     assert "\x1b" not in text
