@@ -25,8 +25,8 @@ class Program:
     """One that tells events and takes them.
 
     `open_existing` opens its database, and raises `unusable` where that cannot be. `take` lets an event, as it came,
-    have its effect once, or raises, Stranger too; `status_of` says which status `POST /events` gives for what it raised. `signer`
-    makes, of the file of keys, what signs deliveries; with None there is nothing to sign with.
+    have its effect once, or raises, Stranger too; `status_of` says which status `POST /events` gives for what it
+    raised. `signer` makes, of the file of keys, what signs deliveries; with None there is nothing to sign with.
     """
 
     command: str  # how it is called: `python -m legacy_monolith`

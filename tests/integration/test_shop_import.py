@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from legacy_monolith import deliveries, outbox, payments, seed, stock
+from legacy_monolith import payments, seed, stock, versions
 from legacy_monolith.database import open_existing, open_writer
+from shop_events import deliveries, outbox
 from tests.support.shop_services import ROOT, assert_one_line, bring_over, dump, run, wait_until
 
 EXTRACTED = ("payments", "inventory")
@@ -142,6 +143,7 @@ def test_an_event_that_comes_while_a_command_waits_is_neither_undone_nor_a_diffe
         "differences": [],
         "compared": 0,
         "to_come": 0,
+        "imported": True,
     }
 
 
@@ -151,18 +153,16 @@ def test_an_import_undoes_nothing_that_only_somebody_else_has_taken(
 ) -> None:
     source, shop = moving_shop
     bring_over(service, source, database)
-    ours, books, told = (
-        import_module(f"extracted.{service}.{name}") for name in ("database", "deliveries", "outbox")
-    )
+    ours = import_module(f"extracted.{service}.database")
     with closing(ours.open_existing(database)) as db:
-        told.write(db, "StockChanged", 2, "TEA-001", {})
-        books.subscribe(db, "audit", "http://127.0.0.1:1/events", {"StockChanged": 2})
-        books.taken(db, "audit", 1)
-        assert not books.untaken(db)
+        outbox.write(db, "StockChanged", 2, "TEA-001", {}, by=service)
+        deliveries.subscribe(db, "audit", "http://127.0.0.1:1/events", {"StockChanged": 2})
+        deliveries.taken(db, "audit", 1)
+        assert not deliveries.untaken(db)
         done = run(f"extracted.{service}", "import", "--from", source, "--database", database)
         assert_one_line(done, f"extracted.{service}")
         assert "it has 1 events of its own that the monolith has not taken" in done.err
-        row = (told.at_sequence(db, 1).id, told.source(db), 1, "2026-04-01T12:00:00.000Z")
+        row = (outbox.at_sequence(db, 1).id, outbox.source(db), 1, "2026-04-01T12:00:00.000Z")
         shop.execute("INSERT INTO handled (id, source, sequence, at) VALUES (?, ?, ?, ?)", row)
         bring_over(service, source, database)
 
@@ -184,7 +184,9 @@ def has_open(process: "subprocess.Popen[bytes]", path: Path) -> bool:
 def take_newest(service: str, shop: sqlite3.Connection, ours: sqlite3.Connection) -> None:
     """Let the service have the newest event of the shop."""
     told = outbox.at_sequence(shop, outbox.last(shop))
-    body = deliveries.body(shop, told, deliveries.Subscription("x", "", {}, 0)).encode()
+    body = deliveries.body(
+        shop, told, deliveries.Subscription("x", "", {}, 0), versions.no_newer_than
+    ).encode()
     handling, events, writing = (
         import_module(f"extracted.{service}.{name}") for name in ("handling", "events", "writing")
     )

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from shop_events import deliveries, outbox
+from shop_events.delivery import Patience
+from shop_events.relay import Pace, relaying
 from tests.support.raw import until
 
 MODULES = ("legacy_monolith", "extracted.payments", "extracted.inventory")
@@ -18,27 +21,25 @@ class Books:
 
     def __init__(self, module: str, folder: Path, port: int) -> None:
         self.path = folder / "database"
-        self.relay, self.delivery, self._deliveries, outbox, database = (
-            import_module(f"{module}.{name}")
-            for name in ("relay", "delivery", "deliveries", "outbox", "database")
-        )
+        self.program = import_module(f"{module}.telling").PROGRAM
+        database = import_module(f"{module}.database")
         if module == "legacy_monolith":
             database.open_writer(self.path, lambda _: None).close()
         else:
             database.open_database(self.path).close()
         with closing(database.open_existing(self.path)) as db:
-            outbox.write(db, "PaymentTaken", 1, "801", {})
-            self._deliveries.subscribe(db, "x", f"http://127.0.0.1:{port}/events", {"PaymentTaken": 1})
+            outbox.write(db, "PaymentTaken", 1, "801", {}, by="payments")
+            deliveries.subscribe(db, "x", f"http://127.0.0.1:{port}/events", {"PaymentTaken": 1})
             self._event = outbox.at_sequence(db, outbox.last(db))
         self._open = database.open_existing
 
     def put_off(self, due: float) -> None:
         with closing(self._open(self.path)) as db:
-            self._deliveries.put_off(db, "x", self._event, 1, due, "500")
+            deliveries.put_off(db, "x", self._event, 1, due, "500")
 
     def dead(self) -> list[Any]:
         with closing(self._open(self.path)) as db:
-            return list(self._deliveries.dead_events(db))
+            return list(deliveries.dead_events(db))
 
 
 def deaf(stack: ExitStack) -> int:
@@ -58,14 +59,14 @@ async def test_who_lets_no_connection_come_about_is_away_and_no_letter_dies(
 ) -> None:
     with ExitStack() as stack:
         books = Books(module, tmp_path, deaf(stack))
-        pace = books.relay.Pace(every=0.02, within=0.05, patience=books.delivery.Patience(attempts=1))
+        pace = Pace(every=0.02, within=0.05, patience=Patience(attempts=1))
         pauses: list[float] = []
 
         def draw() -> float:
             pauses.append(0.0)
             return 0.0
 
-        async with books.relay.relaying(books.path, pace, clock=lambda: 0.0, draw=draw, keys=None):
+        async with relaying(books.program, books.path, pace, clock=lambda: 0.0, draw=draw, sign=dict):
             await until(lambda: len(pauses) >= 3 or bool(books.dead()))
         assert books.dead() == []
 
@@ -85,7 +86,9 @@ async def test_a_clock_that_is_put_back_holds_nothing_up(module: str, tmp_path: 
                 return False
             return True
 
-        pace = books.relay.Pace(every=0.02)
-        async with books.relay.relaying(books.path, pace, clock=lambda: 6_400.0, draw=lambda: 0.0, keys=None):
+        pace = Pace(every=0.02)
+        async with relaying(
+            books.program, books.path, pace, clock=lambda: 6_400.0, draw=lambda: 0.0, sign=dict
+        ):
             await until(knocked)
         came[0].close()

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from legacy_monolith.delivery import Waiting
 
 from legacy_monolith import catalogue, orders, seed
 from legacy_monolith.database import open_writer
 from legacy_monolith.errors import NotPaid, OutOfStock
 from legacy_monolith.order_request import Item, OrderRequest
 from shop_events import deliveries, metrics, outbox
+from shop_events.delivery import Waiting
 from shop_events.transactions import transaction
 
 AT = "2026-04-01T12:00:00Z"
@@ -222,26 +222,25 @@ def test_a_number_is_told_to_the_last_digit(module: str, tmp_path: Path) -> None
         db.execute(
             "INSERT INTO outbox (sequence, type, version, key, data) VALUES (12345678, 'OrderPlaced', 1, 'x', '{}')"
         )
-        assert "shop_events_total 12345678" in import_module(f"{module}.metrics").text(db, 0.0).splitlines()
+        assert "shop_events_total 12345678" in metrics.text(db, 0.0).splitlines()
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_consumer_of_what_is_rare_costs_nothing_however_much_else_happens(
     module: str, tmp_path: Path
 ) -> None:
-    outbox_of = import_module(f"{module}.outbox")
     with closing(new_database(module, tmp_path)) as db:
-        before = outbox_of.last(db)
+        before = outbox.last(db)
         db.execute("BEGIN")
         for _ in range(2_000):
-            outbox_of.write(db, "StockChanged", 2, "TEA-001", {})
-        outbox_of.write(db, "PaymentTaken", 1, "7", {})
+            outbox.write(db, "StockChanged", 2, "TEA-001", {})
+        outbox.write(db, "PaymentTaken", 1, "7", {})
         db.execute("COMMIT")
         hundreds: list[None] = []
         db.set_progress_handler(lambda: hundreds.append(None), 100)  # called after so many steps of SQLite
-        found = outbox_of.first_after(db, 0, ["PaymentRefunded", "PaymentTaken"])
+        found = outbox.first_after(db, 0, ["PaymentRefunded", "PaymentTaken"])
         assert found
         assert found.sequence == before + 2_001
-        assert outbox_of.first_after(db, 0, ["PaymentRefunded"]) is None
-        assert outbox_of.count_after(db, 0, ["PaymentRefunded", "PaymentTaken"]) == 1
+        assert outbox.first_after(db, 0, ["PaymentRefunded"]) is None
+        assert outbox.count_after(db, 0, ["PaymentRefunded", "PaymentTaken"]) == 1
         assert len(hundreds) < 20
