@@ -23,7 +23,7 @@ from strangler.evidence.rates import (
     quantile_band,
 )
 from strangler.evidence.tally import Histogram, Tally
-from strangler.evidence.verdict import Answer, number, percent
+from strangler.evidence.verdict import Answer, number, percent, told_of
 
 #: How often a candidate just at the bound may pass, at any look of a step, and an even one may be taken for worse.
 DOUBT: Final = 0.05
@@ -256,10 +256,7 @@ def _breadth(seen: Seen, gate: StepGate) -> Iterator[Check]:
     if tally.outcomes["transient"] > gate.transient * tally.compared:
         share = percent(tally.outcomes["transient"] / tally.compared)
         yield Check("transient", "inconclusive", f"{share} of the pairs agreed only when asked again")
-    if seen.breaking:
-        worst = max(seen.breaking, key=lambda each: each.count)
-        place = worst.difference.path or f"the {worst.difference.where}"
-        said = f"{len(seen.breaking)} breaking differences, most often {worst.difference.kind} at {place}"
+    for said in told_of(seen.breaking):
         yield Check("differences", "inconclusive", said)
     if seen.unlisted:
         yield Check(

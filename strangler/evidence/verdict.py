@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from strangler.compare import Difference
 from strangler.evidence.bounds import match_interval, pairs_needed
 from strangler.evidence.model import Sighting
 from strangler.evidence.tally import Tally
@@ -46,7 +47,7 @@ def judge(tally: Tally, gate: Gate, fingerprints: Sequence[Sighting] = (), unlis
     covered = tally.compared >= gate.coverage * tally.eligible
     steady = tally.outcomes["transient"] <= gate.transient * tally.compared
     reasons = [
-        *_breaking(breaking),
+        *told_of(breaking),
         *_rate(tally, gate, low, high),
         *_transient(tally, gate, steady),
         *_coverage(tally, gate, covered),
@@ -66,15 +67,22 @@ def _answer(tally: Tally, gate: Gate, low: float, high: float, *, settled: bool)
     return "pass" if low >= gate.match and settled else "inconclusive"
 
 
-def _breaking(breaking: Sequence[Sighting]) -> list[str]:
+def told_of(breaking: Sequence[Sighting]) -> list[str]:
+    """How many breaking differences there are, and which is the most frequent: one sentence, or none."""
     if not breaking:
         return []
     worst = max(breaking, key=lambda seen: seen.count)
-    place = worst.difference.path or f"the {worst.difference.where}"
     times = "once" if worst.count == 1 else f"{number(worst.count)} times"
     kinds = "1 breaking difference" if len(breaking) == 1 else f"{number(len(breaking))} breaking differences"
-    most = f"{worst.difference.kind} at {place}, seen {times}"
+    most = f"{_named(worst.difference)}, seen {times}"
     return [f"{kinds}: {most}" if len(breaking) == 1 else f"{kinds}, most often {most}"]
+
+
+def _named(difference: Difference) -> str:
+    """A difference in a sentence: its kind and its place, and no place for the status, which has but one."""
+    if difference.kind == difference.where:
+        return difference.kind
+    return f"{difference.kind} at {difference.path or f'the {difference.where}'}"
 
 
 def _rate(tally: Tally, gate: Gate, low: float, high: float) -> list[str]:

@@ -108,7 +108,12 @@ SKIPPED.outcomes["match"], SKIPPED.skipped["queue_full"] = 9_000, 1_000
         ),
         (seen(requests=3), "requests", "inconclusive", "3 different requests were compared, 20 asked"),
         (seen(callers=19), "callers", "inconclusive", "19 different callers were compared, 20 asked"),
-        (seen(breaking=[BREAKING]), "differences", "inconclusive", "most often missing at $.total"),
+        (
+            seen(breaking=[BREAKING]),
+            "differences",
+            "inconclusive",
+            "1 breaking difference: missing at $.total, seen",
+        ),
         (seen(unlisted=7), "unlisted", "inconclusive", "7 differences of kinds that are not listed"),
     ],
 )

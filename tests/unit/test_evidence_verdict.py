@@ -69,6 +69,12 @@ def test_something_breaking_is_said_first_and_never_passes() -> None:
     assert verdict.reasons[0] == "1 breaking difference: type at $.a, seen 3 times"
 
 
+def test_a_status_has_no_place() -> None:
+    seen = Sighting("id", "GET", Difference("status", "", "status", "200", "404"), 54, 0, 0)
+    verdict = judge(tally(mismatch=54), Gate(), [seen])
+    assert verdict.reasons[0] == "1 breaking difference: status, seen 54 times"
+
+
 def test_a_difference_that_breaks_nothing_may_pass() -> None:
     assert judge(tally(match=100_000, mismatch=3), Gate(), [sighting("value", 3)]).verdict == "pass"
 
