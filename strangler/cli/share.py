@@ -121,7 +121,7 @@ def _mention_out_of_order(server: Server, entry: Entry) -> None:
         return
     if shown.get("out") and shown.get("share"):
         complain(
-            f"{shown['extracted']} is out of order: until it is well, the legacy side answers safe requests"
+            f"{shown['extracted']} is out of order: until it is well, the legacy side answers, where `fallback` is on"
         )
 
 

@@ -168,7 +168,7 @@ def _tell(facts: dict[str, Any], state: Path) -> None:
 def _out_of_order(upstream: str, legacy: str | None) -> str:
     if upstream == legacy:
         return f"{_plain(upstream)} is out of order: it is the legacy side, and nobody answers in its place"
-    return f"{_plain(upstream)} is out of order: the legacy side answers safe requests in its place"
+    return f"{_plain(upstream)} is out of order: where `fallback` is on, the legacy side answers in its place"
 
 
 def _tell_progress(found: dict[str, Any], routes: int) -> None:

@@ -152,7 +152,7 @@ def test_a_share_for_a_side_that_is_out_of_order_is_warned_of(
     with _serving(folder, {"/api/v1/routes/r0": (200, fresh)}):
         done = _run(folder, "share", "r0", percent)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "in force")
-    warning = "payments is out of order: until it is well, the legacy side answers safe requests\n"
+    warning = "payments is out of order: until it is well, the legacy side answers, where `fallback` is on\n"
     assert done.stderr == (warning if warned else "")
 
 
@@ -208,7 +208,10 @@ def test_status_asks_the_running_proxy(folder: Path) -> None:
     assert "routes.yaml:9:9: error: no" in text.stderr
     assert (body["out"], body["legacy"]) == (["monolith", "payments"], "monolith")
     assert "monolith is out of order: it is the legacy side, and nobody answers in its place\n" in text.stderr
-    assert "payments is out of order: the legacy side answers safe requests in its place\n" in text.stderr
+    assert (
+        "payments is out of order: where `fallback` is on, the legacy side answers in its place\n"
+        in text.stderr
+    )
 
 
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1)])
