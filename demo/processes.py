@@ -205,8 +205,9 @@ async def _spawn(
 
 
 def _environment() -> dict[str, str]:
-    # A token that is meant for the reader's own proxy would lock the demo out of its own. The shop and its services
-    # are found wherever the demo was found.
-    return {name: value for name, value in os.environ.items() if name != "STRANGLER_TOKEN"} | {
-        "PYTHONPATH": str(ROOT)
+    # A token that is meant for the reader's own proxy would lock the demo out of its own, and settings of the reader's
+    # own shop would be those of the demo's. The shop and its services are found wherever the demo was found.
+    ours = {
+        name: value for name, value in os.environ.items() if not name.startswith(("STRANGLER_TOKEN", "SHOP_"))
     }
+    return ours | {"PYTHONPATH": str(ROOT)}

@@ -97,6 +97,18 @@ async def test_an_order_that_does_not_end_is_told_in_a_line(
             await stage.sagas_ended()
 
 
+async def test_settings_of_the_readers_own_shop_are_not_those_of_the_demo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_STOCK", "nowhere")
+    monkeypatch.setenv("STRANGLER_TOKEN", "t" * 40)
+    async with Processes(tmp_path) as processes:
+        with Stage(tmp_path, processes, Screen()) as stage:
+            await stage.open()
+            await stage.taken_up()
+            await stage.sagas_ended()
+
+
 async def test_nobody_else_is_given_the_port_of_a_shop_that_is_started_anew(tmp_path: Path) -> None:
     async with Processes(tmp_path) as processes:
         with Stage(tmp_path, processes, Screen()) as stage, closing(socket.socket()) as stranger:
