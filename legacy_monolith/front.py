@@ -22,7 +22,7 @@ from legacy_monolith.token_keys import KeySource
 
 @dataclass(slots=True)
 class Streams:
-    """The streams that are open, by order; `leaving` is set when the shop is about to stop."""
+    """The streams that are open, by account; `leaving` is set when the shop is about to stop."""
 
     open: dict[int, int] = field(default_factory=dict)
     leaving: asyncio.Event = field(default_factory=asyncio.Event)

@@ -21,7 +21,7 @@ from legacy_monolith.front import FRONT, Front, Streams, find_order
 from legacy_monolith.progress import Step
 
 MOST = 100  # streams at a time
-MOST_PER_ORDER = 10  # so that nobody's order takes them all
+MOST_PER_ACCOUNT = 20  # so that nobody takes them all, however much they have ordered
 LOOK = 0.2  # seconds between two looks at whether the database has changed
 ALIVE = 15.0  # seconds without a change before a comment says that the stream is alive
 LONGEST = 600.0  # seconds; then the caller comes again, and shows again who it is
@@ -39,7 +39,7 @@ async def order_events(request: web.Request, order_id: int) -> web.StreamRespons
     latest = progress.steps(front.reader, order)[-1]
     if latest.final and seen == latest.number:
         return web.Response(status=204)  # which tells a browser not to come back
-    with _counted(front.streams, order_id):
+    with _counted(front.streams, order["account_id"]):
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
@@ -95,15 +95,15 @@ async def _parts(request: web.Request, front: Front, order_id: int, seen: int) -
 
 
 @contextmanager
-def _counted(streams: Streams, order_id: int) -> Iterator[None]:
+def _counted(streams: Streams, account_id: int) -> Iterator[None]:
     """Count a stream as long as it is open. Raises TooMany."""
-    mine = streams.open.get(order_id, 0)
-    if mine >= MOST_PER_ORDER or sum(streams.open.values()) >= MOST:
+    mine = streams.open.get(account_id, 0)
+    if mine >= MOST_PER_ACCOUNT or sum(streams.open.values()) >= MOST:
         raise TooMany("too many streams are open", retry_after=5)
-    streams.open[order_id] = mine + 1
+    streams.open[account_id] = mine + 1
     try:
         yield
     finally:
-        streams.open[order_id] -= 1
-        if not streams.open[order_id]:
-            del streams.open[order_id]
+        streams.open[account_id] -= 1
+        if not streams.open[account_id]:
+            del streams.open[account_id]

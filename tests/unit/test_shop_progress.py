@@ -100,9 +100,9 @@ def test_an_event_is_one_block_of_lines() -> None:
     )
 
 
-def test_streams_are_counted_by_order_and_altogether(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_streams_are_counted_by_account_and_altogether(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status_stream, "MOST", 3)
-    monkeypatch.setattr(status_stream, "MOST_PER_ORDER", 2)
+    monkeypatch.setattr(status_stream, "MOST_PER_ACCOUNT", 2)
     streams = Streams()
     with status_stream._counted(streams, 1), status_stream._counted(streams, 1):
         with pytest.raises(TooMany), status_stream._counted(streams, 1):
