@@ -8,8 +8,8 @@ from http import HTTPStatus
 
 from shop_events import arrivals
 from shop_events.arrivals import DeadArrival
-from shop_events.delivery import Absent, Spoiled, Taken, judge
-from shop_events.program import Program, Stranger
+from shop_events.delivery import Absent, Spoiled, Taken, judge, plain
+from shop_events.program import Program
 
 MAX_BODY = 64 * 1024
 
@@ -47,11 +47,8 @@ def take(program: Program, db: sqlite3.Connection, what: Arrival) -> Taken | Spo
         return judge(HTTPStatus.BAD_REQUEST, f"the event is larger than {MAX_BODY} bytes")
     try:
         program.take(db, what.body)
-    except Stranger as error:
-        # One that nobody has imported from may write to the stream too, and must not hold up the others.
-        return Spoiled(f"503 {error}")
     except Exception as error:
-        return judge(program.status_of(error), _plain(str(error) or type(error).__name__))
+        return judge(program.status_of(error), plain(str(error) or type(error).__name__))
     arrivals.settle(db, what.id)
     return Taken()
 
@@ -65,11 +62,6 @@ def retry(program: Program, db: sqlite3.Connection, letter: DeadArrival) -> Take
         )
         arrivals.bury(db, with_one_more)
     return heard
-
-
-def _plain(text: str) -> str:
-    """What was said of an event, as a line for a terminal: a stranger may have had a part in it."""
-    return "".join(each if each.isprintable() else "?" for each in text[:500])
 
 
 def _object(body: bytes) -> dict[str, object]:

@@ -138,6 +138,11 @@ AWAY = frozenset({502, 503, 504})
 LOCKED = 401
 
 
+def plain(text: str) -> str:
+    """Write what was said of an event as a line for a terminal: a stranger may have had a part in it."""
+    return "".join(each if each.isprintable() else "?" for each in text[:500])
+
+
 def judge(status: int, detail: str) -> Taken | Spoiled | Absent:
     """Say what an answer means."""
     if 200 <= status < 300:

@@ -16,17 +16,13 @@ class WrongUse(Exception):
     """What was asked for makes no sense; the text is one line for the operator."""
 
 
-class Stranger(Exception):
-    """An event comes from a source that is not known here, where others are; the text says which."""
-
-
 @dataclass(frozen=True, slots=True)
 class Program:
     """One that tells events and takes them.
 
     `open_existing` opens its database, and raises `unusable` where that cannot be. `take` lets an event, as it came,
-    have its effect once, or raises, Stranger too; `status_of` says which status `POST /events` gives for what it
-    raised. `signer` makes, of the file of keys, what signs deliveries; with None there is nothing to sign with.
+    have its effect once, or raises; `status_of` says which status `POST /events` gives for what it raised. `signer`
+    makes, of the file of keys, what signs deliveries; with None there is nothing to sign with.
     """
 
     command: str  # how it is called: `python -m legacy_monolith`

@@ -28,6 +28,7 @@ from shop_events.delivery import (
     Wait,
     judge,
     next_step,
+    plain,
 )
 from shop_events.optional import check_redis
 from shop_events.outbox import Told
@@ -308,5 +309,4 @@ def _detail(body: bytes) -> str:
     except (ValueError, RecursionError):
         return ""
     detail = said.get("detail") if isinstance(said, dict) else None
-    # JSON can spell half of a surrogate pair (RFC 8259 section 8.2), and no database takes it as text.
-    return detail[:500].encode(errors="backslashreplace").decode() if isinstance(detail, str) else ""
+    return plain(detail) if isinstance(detail, str) else ""

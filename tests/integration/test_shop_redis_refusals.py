@@ -129,7 +129,7 @@ def test_what_somebody_else_puts_there_is_a_dead_letter_and_holds_up_nobody(
         wait_until(lambda: len(dead(folder)) == len(STRANGE) + 1)
     assert_equal(folder, PAYMENTS)
     errors = {each["last_error"].partition(" ")[0] for each in dead(folder)}
-    assert errors == {"400", "422", "503"}
+    assert errors == {"400", "409", "422"}
     text = run(PAYMENTS, "events", "--database", folder / "payments").out
     assert text.count("of the stream payments was given up at") == len(STRANGE) + 1
     assert "\x1b" not in text

@@ -2,44 +2,38 @@
 
 import socket
 from contextlib import ExitStack, closing
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
-import pytest
-
+from legacy_monolith.database import open_existing, open_writer
+from legacy_monolith.telling import PROGRAM
 from shop_events import deliveries, outbox
+from shop_events.deliveries import DeadEvent
 from shop_events.delivery import Patience
 from shop_events.relay import Pace, relaying
 from tests.support.raw import until
-
-MODULES = ("legacy_monolith", "extracted.payments", "extracted.inventory")
 
 
 class Books:
     """A database with one event, and one consumer of it."""
 
-    def __init__(self, module: str, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int) -> None:
         self.path = folder / "database"
-        self.program = import_module(f"{module}.telling").PROGRAM
-        database = import_module(f"{module}.database")
-        if module == "legacy_monolith":
-            database.open_writer(self.path, lambda _: None).close()
-        else:
-            database.open_database(self.path).close()
-        with closing(database.open_existing(self.path)) as db:
-            outbox.write(db, "PaymentTaken", 1, "801", {}, by="payments")
+        with closing(open_writer(self.path, lambda _: None)) as db:
+            outbox.write(db, "PaymentTaken", 1, "801", {})
             deliveries.subscribe(db, "x", f"http://127.0.0.1:{port}/events", {"PaymentTaken": 1})
             self._event = outbox.at_sequence(db, outbox.last(db))
-        self._open = database.open_existing
 
     def put_off(self, due: float) -> None:
-        with closing(self._open(self.path)) as db:
+        with closing(open_existing(self.path)) as db:
             deliveries.put_off(db, "x", self._event, 1, due, "500")
 
-    def dead(self) -> list[Any]:
-        with closing(self._open(self.path)) as db:
-            return list(deliveries.dead_events(db))
+    def dead(self) -> list[DeadEvent]:
+        with closing(open_existing(self.path)) as db:
+            return deliveries.dead_events(db)
+
+
+def no_sign() -> dict[str, str]:
+    return {}
 
 
 def deaf(stack: ExitStack) -> int:
@@ -53,12 +47,9 @@ def deaf(stack: ExitStack) -> int:
             return port
 
 
-@pytest.mark.parametrize("module", MODULES)
-async def test_who_lets_no_connection_come_about_is_away_and_no_letter_dies(
-    module: str, tmp_path: Path
-) -> None:
+async def test_who_lets_no_connection_come_about_is_away_and_no_letter_dies(tmp_path: Path) -> None:
     with ExitStack() as stack:
-        books = Books(module, tmp_path, deaf(stack))
+        books = Books(tmp_path, deaf(stack))
         pace = Pace(every=0.02, within=0.05, patience=Patience(attempts=1))
         pauses: list[float] = []
 
@@ -66,15 +57,14 @@ async def test_who_lets_no_connection_come_about_is_away_and_no_letter_dies(
             pauses.append(0.0)
             return 0.0
 
-        async with relaying(books.program, books.path, pace, clock=lambda: 0.0, draw=draw, sign=dict):
+        async with relaying(PROGRAM, books.path, pace, clock=lambda: 0.0, draw=draw, sign=no_sign):
             await until(lambda: len(pauses) >= 3 or bool(books.dead()))
         assert books.dead() == []
 
 
-@pytest.mark.parametrize("module", MODULES)
-async def test_a_clock_that_is_put_back_holds_nothing_up(module: str, tmp_path: Path) -> None:
+async def test_a_clock_that_is_put_back_holds_nothing_up(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as consumer:
-        books = Books(module, tmp_path, consumer.getsockname()[1])
+        books = Books(tmp_path, consumer.getsockname()[1])
         books.put_off(due=10_003.0)  # an hour before, by the clock of then
         consumer.setblocking(False)
         came: list[socket.socket] = []
@@ -87,8 +77,6 @@ async def test_a_clock_that_is_put_back_holds_nothing_up(module: str, tmp_path: 
             return True
 
         pace = Pace(every=0.02)
-        async with relaying(
-            books.program, books.path, pace, clock=lambda: 6_400.0, draw=lambda: 0.0, sign=dict
-        ):
+        async with relaying(PROGRAM, books.path, pace, clock=lambda: 6_400.0, draw=lambda: 0.0, sign=no_sign):
             await until(knocked)
         came[0].close()

@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from shop_events.delivery import Waiting
 from shop_events.transactions import transaction
 
 AT = "2026-04-01T12:00:00Z"
-MODULES = ("legacy_monolith", "extracted.payments", "extracted.inventory")
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +41,6 @@ def told(db: sqlite3.Connection, after: int) -> list[tuple[str, int, str, Any]]:
         "SELECT type, version, key, data FROM outbox WHERE sequence > ? ORDER BY sequence", (after,)
     )
     return [(kind, version, key, json.loads(data)) for kind, version, key, data in rows]
-
-
-def new_database(module: str, folder: Path) -> sqlite3.Connection:
-    new = getattr(import_module(f"{module}.database"), "open_database", None)
-    made: sqlite3.Connection = (new or partial(open_writer, fill=partial(seed.fill, seed=2019)))(
-        folder / "new"
-    )
-    return made
 
 
 def card(token: str = "tok_visa", sku: str = "TEA-001", quantity: int = 2) -> OrderRequest:
@@ -216,31 +206,24 @@ def test_the_metrics_tell_the_lag(fresh: tuple[sqlite3.Connection, int]) -> None
     assert f"shop_events_total {outbox.last(db)}" in lines
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_number_is_told_to_the_last_digit(module: str, tmp_path: Path) -> None:
-    with closing(new_database(module, tmp_path)) as db:
-        db.execute(
-            "INSERT INTO outbox (sequence, type, version, key, data) VALUES (12345678, 'OrderPlaced', 1, 'x', '{}')"
-        )
-        assert "shop_events_total 12345678" in metrics.text(db, 0.0).splitlines()
+def test_a_number_is_told_to_the_last_digit(db: sqlite3.Connection) -> None:
+    db.execute(
+        "INSERT INTO outbox (sequence, type, version, key, data) VALUES (12345678, 'OrderPlaced', 1, 'x', '{}')"
+    )
+    assert "shop_events_total 12345678" in metrics.text(db, 0.0).splitlines()
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_consumer_of_what_is_rare_costs_nothing_however_much_else_happens(
-    module: str, tmp_path: Path
-) -> None:
-    with closing(new_database(module, tmp_path)) as db:
-        before = outbox.last(db)
-        db.execute("BEGIN")
+def test_a_consumer_of_what_is_rare_costs_nothing_however_much_else_happens(db: sqlite3.Connection) -> None:
+    before = outbox.last(db)
+    with transaction(db):
         for _ in range(2_000):
             outbox.write(db, "StockChanged", 2, "TEA-001", {})
         outbox.write(db, "PaymentTaken", 1, "7", {})
-        db.execute("COMMIT")
-        hundreds: list[None] = []
-        db.set_progress_handler(lambda: hundreds.append(None), 100)  # called after so many steps of SQLite
-        found = outbox.first_after(db, 0, ["PaymentRefunded", "PaymentTaken"])
-        assert found
-        assert found.sequence == before + 2_001
-        assert outbox.first_after(db, 0, ["PaymentRefunded"]) is None
-        assert outbox.count_after(db, 0, ["PaymentRefunded", "PaymentTaken"]) == 1
-        assert len(hundreds) < 20
+    hundreds: list[None] = []
+    db.set_progress_handler(lambda: hundreds.append(None), 100)  # called after so many steps of SQLite
+    found = outbox.first_after(db, 0, ["PaymentRefunded", "PaymentTaken"])
+    assert found
+    assert found.sequence == before + 2_001
+    assert outbox.first_after(db, 0, ["PaymentRefunded"]) is None
+    assert outbox.count_after(db, 0, ["PaymentRefunded", "PaymentTaken"]) == 1
+    assert len(hundreds) < 20
