@@ -268,8 +268,25 @@ def test_a_hostile_event_dies_at_once_and_nothing_is_lost(
     forget(world)
 
 
+def test_what_a_consumer_says_is_shown_as_one_line_without_a_terminals_signs(world: World) -> None:
+    buy(world)
+    gate = world.gates["payments"]
+
+    def refuse(_: str) -> None:
+        raise Say(422, b'{"detail": "no\\n\\u001b[2Jindeed"}')
+
+    gate.before = refuse
+    with relay_of(SHOP, world.database):
+        world.delivered()
+        (dead,) = events_of(SHOP, world.database)["dead_letters"]
+        assert dead["last_error"] == "422 no??[2Jindeed"
+        gate.calm()
+        assert run(SHOP, "events", "retry", dead["id"], "--database", world.database).code == 0
+        world.delivered()
+
+
 @pytest.mark.parametrize(
-    ("body", "kept"), [(b'{"detail": "half \\ud83d"}', "400 half \\ud83d"), (b"[" * 4096, "400")]
+    ("body", "kept"), [(b'{"detail": "half \\ud83d"}', "400 half ?"), (b"[" * 4096, "400")]
 )
 def test_whatever_a_consumer_says_the_relay_goes_on(body: bytes, kept: str, world: World) -> None:
     def babble(_: str) -> None:

@@ -6,6 +6,8 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import SHUT_RDWR
+from typing import Any
 
 STEPS = ("reserve", "charge", "confirm", "refund", "release")
 PATIENCE = 30.0
@@ -55,6 +57,29 @@ def service_of(step: str) -> str:
     return "payments" if step in ("charge", "refund") else "inventory"
 
 
+class _Server(ThreadingHTTPServer):
+    """One whose connections and threads end with it, whoever still holds the other side."""
+
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        self.open: set[Any] = set()
+        super().__init__(("127.0.0.1", 0), handler)
+        self.daemon_threads = False  # so they are waited for
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self.open.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        for each in tuple(self.open):
+            with suppress(OSError):
+                each.shutdown(SHUT_RDWR)
+        super().server_close()
+
+
 @contextmanager
 def relaying(**ports: int) -> Iterator[Relay]:
     class Handler(BaseHTTPRequestHandler):
@@ -88,8 +113,7 @@ def relaying(**ports: int) -> Iterator[Relay]:
             with suppress(OSError):  # the monolith was killed meanwhile
                 super().handle()
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
+    with _Server(Handler) as server:
         relay = Relay(server.server_address[1], ports)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
