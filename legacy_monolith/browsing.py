@@ -36,10 +36,9 @@ async def browse(request: web.Request) -> web.Response:
         items = found[:MOST]
         further = search.link(after=items[-1]["sku"]) if len(found) > MOST else None
         if as_page:
-            response = pages.render(
+            response = _page(
                 "catalogue",
-                session=None,
-                account=None,
+                HTTPStatus.OK,
                 search=search,
                 categories=categories,
                 products=items,
@@ -65,7 +64,12 @@ def _find(db: sqlite3.Connection, search: Search) -> tuple[list[dict[str, Any]],
 
 def _refusal(error: Malformed) -> web.Response:
     status = HTTPStatus.BAD_REQUEST
-    return pages.render("failure", status, session=None, account=None, title=status.phrase, said=error)
+    return _page("failure", status, title=status.phrase, said=error)
+
+
+def _page(template: str, status: int, **shown: Any) -> web.Response:
+    """Answer with a page that knows no caller, and so says neither who has logged in nor that nobody has."""
+    return pages.render(template, status, session=None, account=None, for_everybody=True, **shown)
 
 
 def _as_json(body: dict[str, Any]) -> web.Response:

@@ -186,6 +186,8 @@ def page_is_held(page: Answer) -> None:
     tree = html.fromstring(page.body)
     assert tree.xpath("//script | //img | //u | //style | //@style | //@onerror") == []
     assert tree.xpath("//link/@href") == ["/shop/shop.css"]
+    # Who is there is not known, so nothing is said of it: the orders lead to the login where it is needed.
+    assert tree.xpath("//nav[@aria-label='Shop']/a/@href") == ["/catalogue", "/shop/orders"]
 
 
 def test_a_page_shows_names_prices_and_what_is_left_and_hostile_ones_as_they_are(world: World) -> None:
