@@ -6,7 +6,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from logging import INFO, WARNING
 from pathlib import Path
@@ -101,6 +101,7 @@ class Relay:
         self._streams: Streams | None = None
         self._looked: dict[str, float] = {}
         self._away: set[str] = set()
+        self._said = ""
         self._timeout = aiohttp.ClientTimeout(
             total=2 * pace.within, connect=pace.within, sock_read=pace.within
         )
@@ -110,10 +111,16 @@ class Relay:
         tasks: dict[str, asyncio.Task[None]] = {}
         try:
             while True:
-                with suppress(sqlite3.OperationalError):  # busy: the next look will do
-                    names = {
-                        each.consumer for each in await self._in_thread(deliveries.subscriptions, self._db)
-                    }
+                try:
+                    known = await self._in_thread(deliveries.subscriptions, self._db)
+                except sqlite3.OperationalError:
+                    pass  # busy: the next look will do
+                except (
+                    Exception
+                ) as error:  # those who are known are served; a relay that ended would tell nobody
+                    self._say_once(f"the relay cannot read who its consumers are: {error}")
+                else:
+                    names = {each.consumer for each in known}
                     for name in names - tasks.keys():
                         tasks[name] = asyncio.create_task(self._serve(name))
                     for name in tasks.keys() - names:
@@ -126,6 +133,11 @@ class Relay:
             if self._streams:
                 await self._streams.close()
             self._thread.shutdown()
+
+    def _say_once(self, text: str) -> None:
+        if text != self._said:
+            _log.error("%s", text)
+        self._said = text
 
     async def _serve(self, consumer: str) -> None:
         """Deliver to one consumer. Whatever goes wrong, go on."""

@@ -4,6 +4,8 @@ import socket
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import pytest
+
 from legacy_monolith.database import open_existing, open_writer
 from legacy_monolith.telling import PROGRAM
 from shop_events import deliveries, outbox
@@ -80,3 +82,30 @@ async def test_a_clock_that_is_put_back_holds_nothing_up(tmp_path: Path) -> None
         async with relaying(PROGRAM, books.path, pace, clock=lambda: 6_400.0, draw=lambda: 0.0, sign=no_sign):
             await until(knocked)
         came[0].close()
+
+
+async def test_a_consumer_that_cannot_be_read_does_not_end_the_relay(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as consumer:
+        books = Books(tmp_path, consumer.getsockname()[1])
+        consumer.setblocking(False)
+        with closing(open_existing(books.path)) as db:
+            db.execute("UPDATE subscriptions SET types = '{'")
+            pace = Pace(every=0.02)
+            async with relaying(
+                PROGRAM, books.path, pace, clock=lambda: 0.0, draw=lambda: 0.0, sign=no_sign
+            ) as task:
+                await until(lambda: "cannot read who its consumers are" in caplog.text)
+                db.execute("UPDATE subscriptions SET types = ?", ('{"PaymentTaken": 1}',))
+                await until(lambda: knocked(consumer))
+                assert not task.done()
+    assert caplog.text.count("cannot read who its consumers are") == 1
+
+
+def knocked(consumer: socket.socket) -> bool:
+    try:
+        consumer.accept()[0].close()
+    except BlockingIOError:
+        return False
+    return True
