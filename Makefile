@@ -28,9 +28,10 @@ $(STAMP): requirements/dev.txt pyproject.toml
 demo: install
 	@$(BIN)/python -m demo $(if $(KEEP),--keep) $(if $(UNTIL),--until $(UNTIL)) $(ARGS)
 
-# On every core, up to four; the tests of a file stay together, for some share what they have started.
+# On every core, up to four; the tests of a file stay together, for some share what they have started. The longest, which
+# are end to end, come first.
 test: lint browser redis
-	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # The console is tested in a real browser. Where we may, we install it; elsewhere we say what is missing.
 CHROMIUM := command -v chromium || command -v chromium-browser || command -v google-chrome

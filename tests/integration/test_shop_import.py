@@ -190,7 +190,8 @@ def take_newest(service: str, shop: sqlite3.Connection, ours: sqlite3.Connection
     handling, events, writing = (
         import_module(f"extracted.{service}.{name}") for name in ("handling", "events", "writing")
     )
-    assert handling.handle(ours, events.read(writing.object_of(body))) == "handled"
+    # Skipped, if the import was quicker, and has read the effect.
+    assert handling.handle(ours, events.read(writing.object_of(body))) in ("handled", "skipped")
 
 
 @pytest.mark.parametrize("service", EXTRACTED)
