@@ -28,8 +28,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 demo: install
 	@$(BIN)/python -m demo $(if $(KEEP),--keep) $(if $(UNTIL),--until $(UNTIL)) $(ARGS)
 
-# On every core, up to four; the tests of a file stay together, for some share what they have started. The longest, which
-# are end to end, come first.
+# On every core, up to four; tests/conftest.py says which stay together. The longest, which are end to end, come first.
 test: lint browser redis
 	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
