@@ -136,7 +136,7 @@ def test_the_same_bytes_under_another_coding_are_not_the_same() -> None:
 
 REASONS = [
     (b"[" + b"1," * 300_000 + b"1]", "", "too_complex"),
-    (gzip.compress(b" " * 9_000_000), "gzip", "too_complex"),
+    (gzip.compress(b" " * 9_000_000, mtime=0), "gzip", "too_complex"),
     (b"pressed", "compress", "content_encoding"),
     (b'{"a": 1, "a": 2}', "", "duplicate_key"),
     (b"[1e999]", "", "number_range"),
