@@ -84,6 +84,16 @@ def counts(db: sqlite3.Connection) -> dict[str, int]:
     )
 
 
+def count_from(db: sqlite3.Connection, source: str | None) -> int:
+    """Count the dead letters of a source."""
+    row: tuple[int] = db.execute(
+        """SELECT count(*) FROM dead_arrivals
+        WHERE CASE WHEN json_valid(body) THEN json_extract(body, '$.source') END = ?""",
+        (source,),
+    ).fetchone()
+    return row[0]
+
+
 def _finite(text: str) -> float | None:
     """Read a number. What JSON has no form for (RFC 8259 section 6) is none, so that it can be told on as JSON."""
     number = float(text)

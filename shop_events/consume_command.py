@@ -5,7 +5,6 @@ import asyncio
 import fcntl
 import logging
 import random
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -17,11 +16,10 @@ from aiohttp import web
 
 from shop_events import relay_command, stream
 from shop_events.optional import check_redis
-from shop_events.program import Program, WrongUse
+from shop_events.program import Program, WrongUse, is_name
 from shop_events.stream import Stream
 
 _log = logging.getLogger(__name__)
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
 def add_to(program: Program, commands: "argparse._SubParsersAction[Any]") -> None:
@@ -154,6 +152,6 @@ def _stream(text: str) -> Stream:
 
 
 def _name(text: str) -> str:
-    if _NAME.fullmatch(text):
+    if is_name(text):
         return text
     raise argparse.ArgumentTypeError(f"{text!r} is no name: small letters, digits and dashes")

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import re
 import sqlite3
 import sys
 from collections.abc import Mapping
@@ -17,13 +16,11 @@ from shop_events import stream as streams
 from shop_events.arrivals import DeadArrival
 from shop_events.delivery import Taken
 from shop_events.optional import check_redis
-from shop_events.program import Program, WrongUse
+from shop_events.program import Program, WrongUse, is_name
 from shop_events.transactions import transaction
 
 MOST_SHOWN = 2_000  # characters of an event; `--json` says all of it
 FORMS = "subscribe NAME URL TYPE... | unsubscribe NAME | retry ID | drop ID"
-
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -94,7 +91,7 @@ def _handle(program: Program, db: sqlite3.Connection, letter: DeadArrival) -> in
 
 
 def _subscribe(program: Program, db: sqlite3.Connection, name: str, url: str, types: list[str]) -> None:
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise WrongUse(f"{name!r} is no name for a consumer: small letters, digits and dashes")
     if streams.is_stream(url):
         _check_stream(db, name, url)

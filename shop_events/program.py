@@ -1,5 +1,6 @@
 """What this library is told by a program that uses it."""
 
+import re
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,14 @@ from typing import Any
 Older = Callable[[int, str, int, dict[str, Any]], tuple[int, dict[str, Any]]]
 #: Gives the header fields that let a delivery in where only the shop itself is; made anew for each attempt.
 Sign = Callable[[], dict[str, str]]
+
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+
+
+def is_name(text: str) -> bool:
+    """Say whether a consumer, or a group of consumers, may be called so."""
+    return _NAME.fullmatch(text) is not None
 
 
 class WrongUse(Exception):

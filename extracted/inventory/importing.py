@@ -5,7 +5,6 @@ for the monolith removes nothing either. The monolith may go on working meanwhil
 """
 
 import sqlite3
-from collections.abc import Collection
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 from extracted.inventory import handling
 from extracted.inventory.database import UnusableDatabase, open_database
 from extracted.inventory.events import TYPES
-from shop_events import deliveries, outbox
+from shop_events import arrivals, deliveries, outbox
 from shop_events.transactions import transaction
 
 MONOLITH_ID = 0x53484F50  # what the monolith writes into its file's header
@@ -79,7 +78,7 @@ def import_from(source: Path, database: Path) -> list[Imported]:
                     answers, told = _ask(monolith, source), told_by(monolith)
                     _check_told(db, monolith, database)
                     if told is not None:
-                        handling.note_import(db, *told, count_told(monolith, TYPES))
+                        handling.note_import(db, *told, outbox.count_after(monolith, 0, TYPES))
                     return [_store(db, copy, rows) for copy, rows in zip(_COPIES, answers, strict=True)]
             except sqlite3.Error as error:
                 raise UnusableDatabase(f"cannot import {source} into {database}: {error}") from error
@@ -88,10 +87,9 @@ def import_from(source: Path, database: Path) -> list[Imported]:
 def _check_told(db: sqlite3.Connection, monolith: sqlite3.Connection, database: Path) -> None:
     """What this service has done and the monolith does not know, an import would undo. Raises UnusableDatabase."""
     source = outbox.source(db)
+    given_up = arrivals.count_from(monolith, source) if _has(monolith, "dead_arrivals") else 0
     # Consumers may be others than the monolith, or want some types only, so it is asked itself too.
-    untaken = max(
-        deliveries.untaken(db) + _given_up(monolith, source), outbox.last(db) - _taken(monolith, source)
-    )
+    untaken = max(deliveries.untaken(db) + given_up, outbox.last(db) - _taken(monolith, source))
     if untaken:
         detail = f"it has {untaken} events of its own that the monolith has not taken"
         raise UnusableDatabase(f"cannot import into {database}: {detail}")
@@ -102,18 +100,6 @@ def _taken(monolith: sqlite3.Connection, source: str | None) -> int:
     if not _has(monolith, "handled"):
         return 0
     row: tuple[int] = monolith.execute("SELECT count(*) FROM handled WHERE source = ?", (source,)).fetchone()
-    return row[0]
-
-
-def _given_up(monolith: sqlite3.Connection, source: str | None) -> int:
-    """Count what came to the monolith through a stream and is a dead letter there."""
-    if not _has(monolith, "dead_arrivals"):
-        return 0
-    row: tuple[int] = monolith.execute(
-        """SELECT count(*) FROM dead_arrivals
-        WHERE CASE WHEN json_valid(body) THEN json_extract(body, '$.source') END = ?""",
-        (source,),
-    ).fetchone()
     return row[0]
 
 
@@ -154,19 +140,8 @@ def told_by(monolith: sqlite3.Connection) -> tuple[str, int] | None:
     """Who tells the monolith's events, and the number of its last one; None for a file from before there were any."""
     if not _has(monolith, "outbox_source"):
         return None
-    row: tuple[str, int] | None = monolith.execute(
-        "SELECT source, (SELECT coalesce(max(sequence), 0) FROM outbox) FROM outbox_source"
-    ).fetchone()
-    return row
-
-
-def count_told(monolith: sqlite3.Connection, types: Collection[str], after: int = 0) -> int:
-    """Count the events of these types that the monolith, which tells events, has told after a number."""
-    marks = ", ".join("?" * len(types))
-    row: tuple[int] = monolith.execute(
-        f"SELECT count(*) FROM outbox WHERE sequence > ? AND type IN ({marks})", (after, *types)
-    ).fetchone()
-    return row[0]
+    source = outbox.source(monolith)
+    return None if source is None else (source, outbox.last(monolith))
 
 
 def _has(monolith: sqlite3.Connection, table: str) -> bool:

@@ -8,7 +8,8 @@ from typing import Any
 
 from extracted.inventory import handling
 from extracted.inventory.database import UnusableDatabase, open_database
-from extracted.inventory.importing import count_told, look_anew, open_monolith, told_by
+from extracted.inventory.importing import look_anew, open_monolith, told_by
+from shop_events import outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,4 +129,4 @@ def _to_come(monolith: sqlite3.Connection, db: sqlite3.Connection) -> int:
     if told is None:
         return 0
     after = handling.through(db, told[0]) or 0
-    return count_told(monolith, _TYPES, after) - handling.count_after(db, told[0], after)
+    return outbox.count_after(monolith, after, _TYPES) - handling.count_after(db, told[0], after)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from extracted.payments import handling
 from extracted.payments.database import UnusableDatabase, open_database
-from shop_events import deliveries, outbox
+from shop_events import arrivals, deliveries, outbox
 from shop_events.transactions import transaction
 
 MONOLITH_ID = 0x53484F50  # what the monolith writes into its file's header
@@ -85,10 +85,9 @@ def import_from(source: Path, database: Path) -> list[Imported]:
 def _check_told(db: sqlite3.Connection, monolith: sqlite3.Connection, database: Path) -> None:
     """What this service has done and the monolith does not know, an import would undo. Raises UnusableDatabase."""
     source = outbox.source(db)
+    given_up = arrivals.count_from(monolith, source) if _has(monolith, "dead_arrivals") else 0
     # Consumers may be others than the monolith, or want some types only, so it is asked itself too.
-    untaken = max(
-        deliveries.untaken(db) + _given_up(monolith, source), outbox.last(db) - _taken(monolith, source)
-    )
+    untaken = max(deliveries.untaken(db) + given_up, outbox.last(db) - _taken(monolith, source))
     if untaken:
         detail = f"it has {untaken} events of its own that the monolith has not taken"
         raise UnusableDatabase(f"cannot import into {database}: {detail}")
@@ -99,18 +98,6 @@ def _taken(monolith: sqlite3.Connection, source: str | None) -> int:
     if not _has(monolith, "handled"):
         return 0
     row: tuple[int] = monolith.execute("SELECT count(*) FROM handled WHERE source = ?", (source,)).fetchone()
-    return row[0]
-
-
-def _given_up(monolith: sqlite3.Connection, source: str | None) -> int:
-    """Count what came to the monolith through a stream and is a dead letter there."""
-    if not _has(monolith, "dead_arrivals"):
-        return 0
-    row: tuple[int] = monolith.execute(
-        """SELECT count(*) FROM dead_arrivals
-        WHERE CASE WHEN json_valid(body) THEN json_extract(body, '$.source') END = ?""",
-        (source,),
-    ).fetchone()
     return row[0]
 
 
@@ -151,10 +138,8 @@ def told_by(monolith: sqlite3.Connection) -> tuple[str, int] | None:
     """Who tells the monolith's events, and the number of its last one; None for a file from before there were any."""
     if not _has(monolith, "outbox_source"):
         return None
-    row: tuple[str, int] | None = monolith.execute(
-        "SELECT source, (SELECT coalesce(max(sequence), 0) FROM outbox) FROM outbox_source"
-    ).fetchone()
-    return row
+    source = outbox.source(monolith)
+    return None if source is None else (source, outbox.last(monolith))
 
 
 def _has(monolith: sqlite3.Connection, table: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from extracted.payments import handling
 from extracted.payments.database import UnusableDatabase, open_database
 from extracted.payments.importing import look_anew, open_monolith, told_by
+from shop_events import outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,4 @@ def _to_come(monolith: sqlite3.Connection, db: sqlite3.Connection) -> int:
     if told is None:
         return 0
     after = handling.through(db, told[0]) or 0
-    (written,) = monolith.execute(
-        f"SELECT count(*) FROM outbox WHERE sequence > ? AND type IN ({', '.join('?' * len(_TYPES))})",
-        (after, *_TYPES),
-    ).fetchone()
-    return int(written) - handling.count_after(db, told[0], after)
+    return outbox.count_after(monolith, after, _TYPES) - handling.count_after(db, told[0], after)
