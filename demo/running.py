@@ -77,7 +77,7 @@ async def _played(
                 try:
                     await tell(Play(stage, crowd, screen, QUICK if quick else FULL, seed), until)
                 except Disproved as problem:
-                    raise Disproved(f"{problem}{stage.proxy_tail()}") from problem
+                    raise Disproved(f"{problem}{stage.proxy_tail}") from problem
                 finally:
                     _tell_failures(screen, crowd.count)
             if keep:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -50,7 +49,6 @@ class Stage:
         self.processes = processes
         self.monolith = ""
         self.shop_command = ""
-        self.proxy_tail: Callable[[], str] = str
         self._shop: Process | None = None
         self._proxy: Process | None = None
         self._services: dict[Service, Process] = {}
@@ -66,6 +64,11 @@ class Stage:
         self._exit.close()
 
     @property
+    def proxy_tail(self) -> str:
+        """The end of what the proxy has printed; nothing before it was started."""
+        return self._proxy.tail() if self._proxy else ""
+
+    @property
     def routes(self) -> Path:
         """The table."""
         return self.folder / "routes.yaml"
@@ -78,7 +81,6 @@ class Stage:
             self._reserve(service)
         _write_table(self.routes, self._ports, shadow)
         self._proxy = await self.processes.start("strangler", [_strangler(), "serve", "--workers", "2"])
-        self.proxy_tail = self._proxy.tail
         facts = self.folder / ".strangler" / "server.json"
         await self._proxy.until(facts.exists, "begin to serve")
         where = json.loads(facts.read_text())
@@ -221,9 +223,9 @@ class Stage:
             raise Trouble(f"{command} changes nothing")
         self.routes.write_text(after)
 
-    async def settled(self) -> None:
-        """Wait until every exchange that was handed over has been compared or skipped. Raises Trouble."""
-        await self._until("/api/v1/report", _nothing_pending, "compare all that it was handed")
+    async def settled(self) -> Any:
+        """Wait until every exchange that was handed over has been compared or skipped; the report. Raises Trouble."""
+        return await self._until("/api/v1/report", _nothing_pending, "compare all that it was handed")
 
     async def share_in_force(self, route: str, share: float, within: float = SETTLED_WITHIN) -> None:
         """Wait until every worker goes by that share. Raises Trouble."""
@@ -250,29 +252,32 @@ class Stage:
         Until then the shop answers that worker's callers in its place.
         """
         await self._until("/api/v1/report", lambda report: True, "read what its workers have found")
-        await self._until("/metrics", lambda text: not _is_out(text, service), f"find {service} in order")
+        await self._until(
+            "/api/v1/routes", lambda answer: service not in answer["out"], f"find {service} in order"
+        )
 
     async def _until(
         self, path: str, done: Callable[[Any], bool], what: str, within: float = SETTLED_WITHIN
-    ) -> None:
+    ) -> Any:
+        """Ask the admin listener until its answer will do; that answer. Raises Trouble."""
         async with aiohttp.ClientSession() as session:
             try:
                 async with asyncio.timeout(within):
-                    while not await self._asked(session, path, done):
+                    while True:
+                        answer = await self._asked(session, path)
+                        if answer is not None and done(answer):
+                            return answer
                         self.processes.check()
                         await asyncio.sleep(POLL)
             except TimeoutError:
                 raise Trouble(f"the proxy did not {what} within {within:g} s") from None
 
-    async def _asked(self, session: aiohttp.ClientSession, path: str, done: Callable[[Any], bool]) -> bool:
+    async def _asked(self, session: aiohttp.ClientSession, path: str) -> Any:
         try:
             async with session.get(self.admin + path) as response:
-                is_json = response.content_type == "application/json"
-                return response.status == 200 and done(
-                    await (response.json() if is_json else response.text())
-                )
+                return await response.json() if response.status == 200 else None
         except aiohttp.ClientError:  # the observer, which listens there, was killed a moment ago
-            return False
+            return None
 
     async def _python(self, module: str, *arguments: str, allowed: tuple[int, ...] = (0,)) -> str:
         code, said = await capture([sys.executable, "-m", module, *arguments], folder=self.folder)
@@ -284,12 +289,6 @@ class Stage:
 
     def _both(self, service: Service) -> tuple[str, ...]:
         return ("--from", "shop.sqlite3", "--database", f"{service}.sqlite3")
-
-
-def _is_out(metrics: str, service: Service) -> bool:
-    """Whether an endpoint of the service is out of order for any worker."""
-    found = re.findall(r'^strangler_endpoint_out\{.*upstream="(.*)"\} (.*)$', metrics, re.M)
-    return any(upstream == service and float(workers) > 0 for upstream, workers in found)
 
 
 def _nothing_pending(report: Any) -> bool:

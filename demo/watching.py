@@ -44,9 +44,7 @@ async def shadow(play: Play) -> None:
     )
     await stage.taken_up()
     answers = await play.look(play.length.shadowed)
-    await stage.settled()
-    await stage.ask("report", "--format", "json", "--out", "before.json")
-    booked = proofs.eligible_is(stage.report("before.json"), answers)
+    booked = proofs.eligible_is(await stage.settled(), answers)
     screen.happened(
         f"Imported; {len(placed)} orders came later, as events: reconciled, {number(sum(rows))} rows are the same.",
         f"Each of our {number(booked)} routed reads is in the evidence: compared, or skipped and why. Nobody waited.",
@@ -78,11 +76,8 @@ async def fix(play: Play) -> None:
     during = await play.meanwhile(swap())
     for route in {answer.request.route for answer in during}:
         proofs.only(during, route, legacy_release(during))
-    await stage.settled()
     await play.look(play.length.mended)
-    await stage.settled()
-    await stage.ask("report", "--format", "json", "--out", "after.json")
-    pairs = proofs.no_difference(stage.report("after.json"), "v2")
+    pairs = proofs.no_difference(await stage.settled(), "v2")
     screen.happened(
         f"{number(len(during))} requests were answered by the shop while v2 was started beside v1, and v1 stopped.",
         f"Evidence belongs to a pair of releases, so it began anew: {number(pairs)} pairs, and not one differs.",
