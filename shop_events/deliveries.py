@@ -140,18 +140,7 @@ def body(db: sqlite3.Connection, event: Told, of: Subscription, older: Older) ->
     version, data = older(
         of.types.get(event.type, event.version), event.type, event.version, json.loads(event.data)
     )
-    return json.dumps(
-        {
-            "id": event.id,
-            "source": outbox.source(db),
-            "sequence": event.sequence,
-            "type": event.type,
-            "version": version,
-            "key": event.key,
-            "at": event.at,
-            "data": data,
-        }
-    )
+    return event.to_wire(outbox.source(db), version, data)
 
 
 def taken(db: sqlite3.Connection, consumer: str, sequence: int) -> None:

@@ -45,6 +45,21 @@ class Told:
     at: str
     data: str
 
+    def to_wire(self, source: str | None, version: int, data: dict[str, Any]) -> str:
+        """Write the event as it goes over the wire, in this version of it."""
+        return json.dumps(
+            {
+                "id": self.id,
+                "source": source,
+                "sequence": self.sequence,
+                "type": self.type,
+                "version": version,
+                "key": self.key,
+                "at": self.at,
+                "data": data,
+            }
+        )
+
 
 def write(
     db: sqlite3.Connection, kind: str, version: int, key: str, data: dict[str, Any], *, by: str | None = None

@@ -118,7 +118,7 @@ def next_batch(db: sqlite3.Connection, at: State, place: Place) -> Batch | None:
     own = outbox.after(db, at.sequence, BATCH)
     if not others and not own:
         return None
-    source = outbox.source(db) or ""
+    source = outbox.source(db)
     read = [*(_parse(each.event) for each in others), *(_parse(_shown(source, each)) for each in own)]
     readable = [each for each in read if each is not None]
     skus = {each.body.sku for each in readable}
@@ -165,16 +165,5 @@ def _parse(told: str) -> Event | None:
         return None
 
 
-def _shown(source: str, own: Told) -> str:
-    return json.dumps(
-        {
-            "id": own.id,
-            "source": source,
-            "sequence": own.sequence,
-            "type": own.type,
-            "version": own.version,
-            "key": own.key,
-            "at": own.at,
-            "data": json.loads(own.data),
-        }
-    )
+def _shown(source: str | None, own: Told) -> str:
+    return own.to_wire(source, own.version, json.loads(own.data))
